@@ -1,0 +1,97 @@
+// The one place of broker options. Every value has its reason in docs/adr or in the comment here.
+import type { BrokerOptions, Middleware } from "moleculer";
+import type { Settings } from "./config/schema.ts";
+import {
+  isConnectionError,
+  isNodeFailure,
+  MIDDLEWARE_ORDER,
+} from "./mixins/resilience/middlewares.ts";
+import { TypeBoxValidator } from "./mixins/validation/validator.ts";
+
+const CALL_LEVEL_MAX = 20;
+const HEARTBEAT_INTERVAL_S = 2;
+const HEARTBEAT_TIMEOUT_S = 5;
+
+export interface BrokerParts {
+  readonly settings: Settings;
+  readonly nodeId: string;
+  /** First = innermost, around Moleculer's own. */
+  readonly middlewares: readonly Middleware[];
+}
+
+export function brokerOptions({ settings, nodeId, middlewares }: BrokerParts): BrokerOptions {
+  return {
+    namespace: settings.NAMESPACE,
+    nodeID: nodeId,
+    logger: { type: "Pino", options: { pino: { options: pinoOptions(settings, nodeId) } } },
+    logLevel: settings.LOG_LEVEL,
+    transporter: { type: "NATS", options: natsOptions(settings.NATS_URL) },
+    // The default 0 waits for ever: a call in flight to a killed node hung for 52 s.
+    requestTimeout: settings.REQUEST_TIMEOUT_MS,
+    maxCallLevel: CALL_LEVEL_MAX,
+    heartbeatInterval: HEARTBEAT_INTERVAL_S,
+    heartbeatTimeout: HEARTBEAT_TIMEOUT_S,
+    // Without tracking a graceful stop rejects the calls that are under way.
+    tracking: { enabled: true, shutdownTimeout: settings.SHUTDOWN_TIMEOUT_MS },
+    registry: { strategy: "RoundRobin", preferLocal: true },
+    validator: new TypeBoxValidator({}),
+    circuitBreaker: {
+      enabled: true,
+      threshold: 0.5,
+      minRequestCount: 10,
+      windowTime: 10,
+      halfOpenTime: 2_000,
+      check: isNodeFailure,
+    },
+    bulkhead: { enabled: false, concurrency: 500, maxQueueSize: 1_000 },
+    retryPolicy: {
+      enabled: false,
+      retries: 1,
+      delay: 50,
+      maxDelay: 200,
+      factor: 2,
+      check: isConnectionError,
+    },
+    internalMiddlewares: false,
+    middlewares: [...middlewares, ...MIDDLEWARE_ORDER] as (Middleware | string)[],
+    tracing: tracingOptions(settings),
+    metrics: false,
+    // main.ts owns the signals: readiness goes off and listeners close before the broker stops.
+    skipProcessEventRegistration: true,
+    errorHandler: (error) => {
+      throw error;
+    },
+  };
+}
+
+function pinoOptions(settings: Settings, nodeId: string): object {
+  return { level: settings.LOG_LEVEL, base: { node: nodeId } };
+}
+
+export function natsOptions(url: string): object {
+  const { hostname, port, username, password, searchParams } = new URL(url);
+  const token = searchParams.get("token");
+  return {
+    servers: `${hostname}:${port === "" ? "4222" : port}`,
+    ...(username === "" ? {} : { user: decodeURIComponent(username) }),
+    ...(password === "" ? {} : { pass: decodeURIComponent(password) }),
+    ...(token === null ? {} : { token }),
+    // A half-open socket is noticed after 20 s instead of minutes.
+    pingInterval: 10_000,
+    maxPingOut: 2,
+    reconnectTimeWait: 500,
+    maxReconnectAttempts: -1,
+  };
+}
+
+function tracingOptions(settings: Settings): NonNullable<BrokerOptions["tracing"]> {
+  if (settings.JAEGER_ENDPOINT === "") return { enabled: false };
+  return {
+    enabled: true,
+    events: true,
+    sampling: { rate: settings.TRACE_RATIO },
+    // Parameters hold passwords and addresses; spans carry names only.
+    tags: { action: { params: false, meta: false, response: false }, event: { params: false } },
+    exporter: { type: "Jaeger", options: { endpoint: settings.JAEGER_ENDPOINT } },
+  };
+}

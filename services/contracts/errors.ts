@@ -1,0 +1,130 @@
+// The catalogue of operating errors: slug -> HTTP status, number, whether a retry may help, and
+// the message. One class; across nodes only `type`, `code`, `retryable` and `data` survive, so
+// callers match with isPlatformError() and never with instanceof. Messages never carry data.
+import { Errors } from "moleculer";
+
+interface ErrorRow {
+  readonly status: number;
+  /** 1-99, unique within its status. The public code is status * 100 + n. */
+  readonly n: number;
+  /** True when the same request may succeed later without being changed. */
+  readonly retryable: boolean;
+  readonly message: string;
+}
+
+const row = (status: number, n: number, message: string, retryable = false): ErrorRow => ({
+  status,
+  n,
+  retryable,
+  message,
+});
+
+export const ERROR_CATALOGUE = {
+  BODY_NOT_JSON: row(400, 1, "The request body is not valid JSON."),
+  IDEMPOTENCY_KEY_REQUIRED: row(400, 2, "This operation needs an Idempotency-Key header."),
+  IDEMPOTENCY_KEY_MALFORMED: row(400, 3, "Idempotency-Key is 1-255 visible ASCII characters."),
+  REQUEST_MALFORMED: row(400, 4, "The request cannot be read."),
+
+  AUTH_REQUIRED: row(401, 1, "An access token is needed."),
+  AUTH_TOKEN_INVALID: row(401, 2, "The access token is not valid."),
+  AUTH_BAD_CREDENTIALS: row(401, 3, "E-mail or password is wrong."),
+  AUTH_REFRESH_INVALID: row(401, 4, "The refresh token is not valid."),
+  AUTH_TOKEN_REUSED: row(401, 5, "The refresh token was used before; all its sessions are ended."),
+  AUTH_RESET_INVALID: row(401, 6, "The reset token is not valid."),
+  WEBHOOK_SIGNATURE_INVALID: row(401, 7, "The signature of the callback is not valid."),
+
+  FORBIDDEN: row(403, 1, "Your role does not allow this."),
+
+  NOT_FOUND: row(404, 1, "There is nothing here."),
+  USER_NOT_FOUND: row(404, 2, "There is no such user."),
+  ADDRESS_NOT_FOUND: row(404, 3, "There is no such address."),
+  PRODUCT_NOT_FOUND: row(404, 4, "There is no such product."),
+  CATEGORY_NOT_FOUND: row(404, 5, "There is no such category."),
+  SKU_NOT_FOUND: row(404, 6, "There is no such SKU."),
+  ORDER_NOT_FOUND: row(404, 7, "There is no such order."),
+  PAYMENT_NOT_FOUND: row(404, 8, "There is no such payment."),
+  DEAD_LETTER_NOT_FOUND: row(404, 9, "There is no such dead letter."),
+
+  METHOD_NOT_ALLOWED: row(405, 1, "This method is not supported here."),
+
+  USER_EMAIL_TAKEN: row(409, 1, "This e-mail is already registered."),
+  IDEMPOTENCY_IN_PROGRESS: row(409, 2, "The first request with this key is still running.", true),
+  INVENTORY_OUT_OF_STOCK: row(409, 3, "Not enough stock."),
+  INVENTORY_BELOW_RESERVED: row(409, 4, "Stock cannot go below what is reserved or allotted."),
+  ORDER_ILLEGAL_TRANSITION: row(409, 5, "The order's status does not allow this."),
+  PAYMENT_ILLEGAL_STATE: row(409, 6, "The payment's status does not allow this."),
+  PAYMENT_ORDER_CLOSED: row(409, 7, "The order can no longer be paid."),
+  REFUND_EXCEEDS_CAPTURED: row(409, 8, "A refund cannot exceed what was captured."),
+  CATEGORY_NAME_TAKEN: row(409, 9, "This category exists already."),
+  VERSION_CONFLICT: row(409, 10, "Somebody else changed this at the same time.", true),
+  PAYMENT_CHANNEL_UNAVAILABLE: row(409, 11, "This payment channel is not configured."),
+
+  BODY_TOO_LARGE: row(413, 1, "The request body is too large."),
+  URL_TOO_LONG: row(414, 1, "The URL is too long."),
+  CONTENT_TYPE_UNSUPPORTED: row(415, 1, "Send application/json."),
+
+  VALIDATION_FAILED: row(422, 1, "Some fields are not valid."),
+  IDEMPOTENCY_KEY_REUSED: row(422, 2, "This key was used with another body."),
+  PAYMENT_AMOUNT_MISMATCH: row(422, 3, "The amount is not the payment's amount."),
+  COUPON_UNKNOWN: row(422, 4, "There is no such coupon."),
+  SKU_UNAVAILABLE: row(422, 5, "A SKU is unknown or not on sale."),
+
+  RATE_LIMITED: row(429, 1, "Too many requests.", true),
+  LOGIN_THROTTLED: row(429, 2, "Too many failed logins; try again later.", true),
+
+  HEADERS_TOO_LARGE: row(431, 1, "The request headers are too large."),
+
+  INTERNAL: row(500, 1, "Something went wrong on our side."),
+
+  OVERLOADED: row(503, 1, "Too busy at the moment; try again shortly.", true),
+  SERVICE_UNAVAILABLE: row(503, 2, "A part of the shop is not reachable; try again.", true),
+  OUTCOME_UNKNOWN: row(503, 3, "The outcome is not known yet; ask again.", true),
+  PAYMENT_PROVIDER_UNAVAILABLE: row(503, 4, "The payment provider does not answer.", true),
+  SHUTTING_DOWN: row(503, 5, "This node is stopping; try again.", true),
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorSlug = keyof typeof ERROR_CATALOGUE;
+
+/** One fault of a validation: which field, which rule, and the message. Never the value. */
+export interface FieldFault {
+  readonly field: string;
+  readonly rule: string;
+  readonly message: string;
+}
+
+export class PlatformError extends Errors.MoleculerError {
+  readonly slug: ErrorSlug;
+
+  /** @param details public data for the client; must not hold secrets or rejected values. */
+  constructor(slug: ErrorSlug, details?: unknown) {
+    const { status, retryable, message } = ERROR_CATALOGUE[slug];
+    super(message, status, slug, details === undefined ? undefined : { details });
+    this.name = "PlatformError";
+    this.retryable = retryable;
+    this.slug = slug;
+  }
+}
+
+/** True for an error of the catalogue, made here or on another node. */
+export function isPlatformError(error: unknown, ...slugs: readonly ErrorSlug[]): boolean {
+  const slug = errorSlug(error);
+  return slug !== undefined && (slugs.length === 0 || slugs.includes(slug));
+}
+
+/** The catalogue slug of an error, or undefined for anything that is not of the catalogue. */
+export function errorSlug(error: unknown): ErrorSlug | undefined {
+  if (typeof error !== "object" || error === null) return undefined;
+  const type = (error as { type?: unknown }).type;
+  return typeof type === "string" && type in ERROR_CATALOGUE ? (type as ErrorSlug) : undefined;
+}
+
+/** The public details of an error of the catalogue. */
+export function errorDetails(error: unknown): unknown {
+  return (error as { data?: { details?: unknown } | null }).data?.details;
+}
+
+/** The public number of an error: HTTP status x 100 + n. */
+export function errorCode(slug: ErrorSlug): number {
+  const { status, n } = ERROR_CATALOGUE[slug];
+  return status * 100 + n;
+}

@@ -1,0 +1,37 @@
+// Starts and stops one node: services up, then ready; readiness off, work finished, then down.
+import type { Settings } from "../config/schema.ts";
+import { resolveServices } from "../config/roles.ts";
+import { createNode, type NodeOptions, type PlatformNode } from "./node.ts";
+import { SERVICE_MODULES } from "./units.ts";
+
+export interface RunningNode {
+  readonly node: PlatformNode;
+  /** Finishes what is under way, at most SHUTDOWN_TIMEOUT_MS, then closes everything. */
+  stop(): Promise<void>;
+}
+
+/** @throws what the first failing service threw; everything started before it is stopped. */
+export async function runNode(options: NodeOptions): Promise<RunningNode> {
+  const node = createNode(options);
+  try {
+    for (const unit of unitsOf(options.settings)) {
+      const module = await SERVICE_MODULES[unit]();
+      node.broker.createService(module.wire(node));
+    }
+    await node.broker.start();
+  } catch (error) {
+    await stopNode(node);
+    throw error;
+  }
+  let stopping: Promise<void> | undefined;
+  return { node, stop: () => (stopping ??= stopNode(node)) };
+}
+
+function unitsOf(settings: Settings): ReturnType<typeof resolveServices>["units"] {
+  return resolveServices(settings.SERVICES).units;
+}
+
+async function stopNode(node: PlatformNode): Promise<void> {
+  await node.broker.stop();
+  await node.close();
+}
