@@ -1,0 +1,134 @@
+// A bounded pool of connections with a bounded queue in front. A caller waits a known time at most
+// and is then told OVERLOADED; a connection in doubt is destroyed and never handed out again.
+import { PlatformError } from "../../services/contracts/errors.ts";
+import { assert } from "../../services/kernel/assert.ts";
+
+export interface PooledConnection {
+  readonly isUsable: boolean;
+  destroy(): void;
+  /** Says goodbye to the server and closes. */
+  end(): Promise<void>;
+}
+
+export interface PoolOptions<C extends PooledConnection> {
+  readonly sizeMax: number;
+  /** Callers that may wait; the next one is refused at once. */
+  readonly queueLengthMax: number;
+  readonly acquireTimeoutMs: number;
+  readonly open: () => Promise<C>;
+}
+
+interface Waiter<C> {
+  readonly resolve: (connection: C) => void;
+  readonly reject: (error: unknown) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+export class ConnectionPool<C extends PooledConnection> {
+  readonly #options: PoolOptions<C>;
+  readonly #idle: C[] = [];
+  readonly #waiters: Waiter<C>[] = [];
+  /** Connections that are open or being opened. */
+  #size = 0;
+  #isClosed = false;
+  #drained: (() => void) | undefined;
+
+  constructor(options: PoolOptions<C>) {
+    this.#options = options;
+  }
+
+  /** Errors: OVERLOADED, SHUTTING_DOWN, or what `open` rejects with. */
+  acquire(): Promise<C> {
+    if (this.#isClosed) return Promise.reject(new PlatformError("SHUTTING_DOWN"));
+    const connection = this.#takeIdle();
+    if (connection !== undefined) return Promise.resolve(connection);
+    if (this.#waiters.length >= this.#options.queueLengthMax) {
+      return Promise.reject(new PlatformError("OVERLOADED"));
+    }
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#giveUp(waiter), this.#options.acquireTimeoutMs);
+      const waiter: Waiter<C> = { resolve, reject, timer };
+      this.#waiters.push(waiter);
+      this.#grow();
+    });
+  }
+
+  /** Gives a connection back. One that is no longer usable is destroyed instead. */
+  release(connection: C): void {
+    if (!connection.isUsable || this.#isClosed) {
+      this.discard(connection);
+      return;
+    }
+    const waiter = this.#nextWaiter();
+    if (waiter === undefined) this.#idle.push(connection);
+    else waiter.resolve(connection);
+  }
+
+  /** Destroys a connection in doubt. */
+  discard(connection: C): void {
+    connection.destroy();
+    this.#shrink();
+    this.#grow();
+  }
+
+  /** Closes idle connections, waits for those at work up to `graceMs`, refuses everybody else. */
+  async close(graceMs: number): Promise<void> {
+    this.#isClosed = true;
+    for (let waiter = this.#nextWaiter(); waiter !== undefined; waiter = this.#nextWaiter()) {
+      waiter.reject(new PlatformError("SHUTTING_DOWN"));
+    }
+    const idle = this.#idle.splice(0);
+    await Promise.allSettled(idle.map((connection) => connection.end()));
+    for (let ended = 0; ended < idle.length; ended += 1) this.#shrink();
+    if (this.#size === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, graceMs);
+      this.#drained = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #takeIdle(): C | undefined {
+    // Last in, first out: the warm ones work, the others can be told apart as superfluous.
+    for (let one = this.#idle.pop(); one !== undefined; one = this.#idle.pop()) {
+      if (one.isUsable) return one;
+      this.#shrink();
+    }
+    return undefined;
+  }
+
+  #grow(): void {
+    const opening = this.#size < this.#options.sizeMax && this.#waiters.length > 0;
+    if (!opening || this.#isClosed) return;
+    this.#size += 1;
+    this.#options.open().then(
+      (connection) => this.release(connection),
+      (error: unknown) => {
+        this.#shrink();
+        this.#nextWaiter()?.reject(error);
+        this.#grow();
+      },
+    );
+  }
+
+  #shrink(): void {
+    this.#size -= 1;
+    assert(this.#size >= 0, "a pool cannot give up more connections than it had");
+    if (this.#size === 0) this.#drained?.();
+  }
+
+  #nextWaiter(): Waiter<C> | undefined {
+    const waiter = this.#waiters.shift();
+    if (waiter !== undefined) clearTimeout(waiter.timer);
+    return waiter;
+  }
+
+  #giveUp(waiter: Waiter<C>): void {
+    const index = this.#waiters.indexOf(waiter);
+    if (index < 0) return;
+    this.#waiters.splice(index, 1);
+    waiter.reject(new PlatformError("OVERLOADED"));
+  }
+}
