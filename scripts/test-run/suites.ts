@@ -1,0 +1,73 @@
+// The mocha suites of `npm test`, one folder under test/ each, and how their results are read.
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+
+const TEST_FILE = /\.test\.ts$/;
+
+export interface Suite {
+  /** Name of the folder under test/. */
+  name: string;
+  /** After this the suite is ended and counts as failed. */
+  timeoutMs: number;
+  needsServers: boolean;
+}
+
+const MINUTE_MS = 60_000;
+
+/** In the order they run: what fails soonest and cheapest first. */
+export const SUITES: readonly Suite[] = [
+  { name: "unit", timeoutMs: 2 * MINUTE_MS, needsServers: false },
+  { name: "arch", timeoutMs: 2 * MINUTE_MS, needsServers: false },
+  { name: "lua", timeoutMs: 3 * MINUTE_MS, needsServers: true },
+  { name: "conformance", timeoutMs: 3 * MINUTE_MS, needsServers: true },
+  { name: "integration", timeoutMs: 10 * MINUTE_MS, needsServers: true },
+  { name: "property", timeoutMs: 8 * MINUTE_MS, needsServers: true },
+  { name: "e2e", timeoutMs: 15 * MINUTE_MS, needsServers: true },
+];
+
+/** The suite's test files, in a fixed order. */
+export function testFilesOf(sourceDir: string, suite: Suite): string[] {
+  const folder = join(sourceDir, "test", suite.name);
+  try {
+    return readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .filter((file) => TEST_FILE.test(file))
+      .sort()
+      .map((file) => join(folder, file));
+  } catch {
+    return [];
+  }
+}
+
+export interface Failure {
+  title: string;
+  reason: string;
+}
+
+export interface SuiteResult {
+  passed: number;
+  pending: number;
+  failures: Failure[];
+}
+
+interface MochaTest {
+  fullTitle: string;
+  err: { message?: string; stack?: string };
+}
+
+interface MochaReport {
+  stats: { passes: number; pending: number; failures: number };
+  failures: MochaTest[];
+}
+
+/** Reads the report mocha's JSON reporter wrote; throws when there is none or it is cut short. */
+export function readReport(text: string): SuiteResult {
+  const { stats, failures } = JSON.parse(text) as MochaReport;
+  return {
+    passed: stats.passes,
+    pending: stats.pending,
+    failures: failures.map((test) => ({
+      title: test.fullTitle,
+      reason: test.err.stack ?? test.err.message ?? "no reason given",
+    })),
+  };
+}
