@@ -37,10 +37,13 @@ export class ConnectionPool<C extends PooledConnection> {
     this.#options = options;
   }
 
-  /** Errors: OVERLOADED, SHUTTING_DOWN, or what `open` rejects with. */
-  acquire(): Promise<C> {
+  /**
+   * @param isPreferred chooses among idle connections; none of them suits, any will do.
+   * Errors: OVERLOADED, SHUTTING_DOWN, or what `open` rejects with.
+   */
+  acquire(isPreferred: (connection: C) => boolean): Promise<C> {
     if (this.#isClosed) return Promise.reject(new PlatformError("SHUTTING_DOWN"));
-    const connection = this.#takeIdle();
+    const connection = this.#takeIdle(isPreferred);
     if (connection !== undefined) return Promise.resolve(connection);
     if (this.#waiters.length >= this.#options.queueLengthMax) {
       return Promise.reject(new PlatformError("OVERLOADED"));
@@ -90,10 +93,11 @@ export class ConnectionPool<C extends PooledConnection> {
     });
   }
 
-  #takeIdle(): C | undefined {
-    // Last in, first out: the warm ones work, the others can be told apart as superfluous.
-    for (let one = this.#idle.pop(); one !== undefined; one = this.#idle.pop()) {
-      if (one.isUsable) return one;
+  #takeIdle(isPreferred: (connection: C) => boolean): C | undefined {
+    while (this.#idle.length > 0) {
+      const index = Math.max(this.#idle.findLastIndex(isPreferred), 0);
+      const [connection] = this.#idle.splice(index, 1);
+      if (connection?.isUsable === true) return connection;
       this.#shrink();
     }
     return undefined;

@@ -1,7 +1,7 @@
 // One connection to MySQL or MariaDB with the session every service relies on: UTC, strict mode,
 // READ COMMITTED, bounded lock and statement times. The only place that knows vendor variables.
 import { type Connection, type ConnectionOptions, createConnection } from "mysql2";
-import type { Statement } from "./database.ts";
+import { sql, type Statement } from "./database.ts";
 import { describeFailure, type ServerError } from "./database-error.ts";
 import type { PooledConnection } from "./connection-pool.ts";
 
@@ -24,6 +24,9 @@ const SESSION = [
 const MYSQL_SESSION = `SET SESSION autocommit = 1 /*!80000 , max_execution_time = ${STATEMENT_TIMEOUT_S * 1_000} */`;
 const ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
+const AUTOCOMMIT_OFF = sql("connect.autocommit_off", "SET SESSION autocommit = 0");
+const AUTOCOMMIT_ON = sql("connect.autocommit_on", "SET SESSION autocommit = 1");
+
 export interface MysqlAddress {
   readonly host: string;
   readonly port: number;
@@ -40,6 +43,7 @@ export class MysqlConnection implements PooledConnection {
   readonly #queryTimeoutMs: number;
   readonly #observe: StatementObserver | undefined;
   #isUsable = true;
+  #isTransactional = false;
 
   private constructor(
     connection: Connection,
@@ -85,6 +89,22 @@ export class MysqlConnection implements PooledConnection {
 
   get isUsable(): boolean {
     return this.#isUsable;
+  }
+
+  /** True when the first statement opens a transaction by itself (autocommit is off). */
+  get isTransactional(): boolean {
+    return this.#isTransactional;
+  }
+
+  /**
+   * Switches autocommit, when it has to be. With autocommit off there is no START TRANSACTION to
+   * send, and a statement that was queued behind a deadlock lands in a new transaction, which the
+   * ROLLBACK undoes, where it would have been committed on its own.
+   */
+  async setTransactional(isTransactional: boolean): Promise<void> {
+    if (this.#isTransactional === isTransactional) return;
+    await this.query(isTransactional ? AUTOCOMMIT_OFF : AUTOCOMMIT_ON);
+    this.#isTransactional = isTransactional;
   }
 
   /**

@@ -49,7 +49,6 @@ const PING_TIMEOUT_MS = 900;
 const PING_FRESH_MS = 1_000;
 const CLOSE_GRACE_MS = 5_000;
 
-const START = sql("transaction.start", "START TRANSACTION");
 const COMMIT = sql("transaction.commit", "COMMIT");
 const ROLLBACK = sql("transaction.rollback", "ROLLBACK");
 const PING = sql("ping", "SELECT 1");
@@ -100,7 +99,7 @@ class MysqlDatabase implements Database {
 
   /** Errors: OUTCOME_UNKNOWN when the answer was lost after the statement was sent. */
   async run(statement: Statement, params?: readonly unknown[]): Promise<WriteResult> {
-    const connection = await this.#pool.acquire();
+    const connection = await this.#acquire(false);
     try {
       return writeResult(await connection.query(statement, params));
     } catch (error) {
@@ -111,8 +110,21 @@ class MysqlDatabase implements Database {
     }
   }
 
+  async #acquire(isTransactional: boolean): Promise<MysqlConnection> {
+    const connection = await this.#pool.acquire(
+      isTransactional ? suitsTransaction : suitsStatement,
+    );
+    try {
+      await connection.setTransactional(isTransactional);
+      return connection;
+    } catch (error) {
+      this.#pool.discard(connection);
+      throw error;
+    }
+  }
+
   async #once(statement: Statement, params?: readonly unknown[]): Promise<unknown> {
-    const connection = await this.#pool.acquire();
+    const connection = await this.#acquire(false);
     try {
       const result = await connection.query(statement, params);
       this.#lastSuccessAt = performance.now();
@@ -144,7 +156,7 @@ class MysqlDatabase implements Database {
   async #runOnce<T>(
     work: (tx: Transaction) => Promise<T>,
   ): Promise<RunResult<T> | { kind: "commit_unknown"; error: unknown }> {
-    const connection = await this.#pool.acquire();
+    const connection = await this.#acquire(true);
     const tx = new MysqlTransaction(connection);
     let value: T;
     try {
@@ -211,7 +223,7 @@ class MysqlDatabase implements Database {
   async #lookUp<T>(
     resolve: (tx: Transaction) => Promise<CommitResolution<T>>,
   ): Promise<CommitResolution<T>> {
-    const connection = await this.#pool.acquire();
+    const connection = await this.#acquire(true);
     const tx = new MysqlTransaction(connection);
     try {
       const found = await resolve(tx);
@@ -251,8 +263,6 @@ class MysqlTransaction implements Transaction {
 
   constructor(connection: MysqlConnection) {
     this.#connection = connection;
-    // Not awaited: the driver runs it before the first statement, which spares a turn.
-    connection.query(START).catch((error: unknown) => this.#fail(error));
   }
 
   async rows<Row extends object>(
@@ -298,11 +308,19 @@ class MysqlTransaction implements Transaction {
 
   /**
    * After a duplicate key only the statement is undone and the work may go on. After a deadlock the
-   * server has undone everything, and a next statement would be committed on its own.
+   * server has undone everything, and what follows would be half of the work.
    */
   #fail(error: unknown): void {
     if (!isDuplicateKey(error)) this.#failure ??= error;
   }
+}
+
+function suitsTransaction(connection: MysqlConnection): boolean {
+  return connection.isTransactional;
+}
+
+function suitsStatement(connection: MysqlConnection): boolean {
+  return !connection.isTransactional;
 }
 
 function writeResult(result: unknown): WriteResult {
