@@ -1,39 +1,18 @@
 // Starts a program so that it can never outlive its starter.
 //
-// Each program runs under a small shell, in a session of its own (the terminal's Ctrl-C and hang-up reach only
-// the launcher). The shell holds one end of a socket whose other end only the launcher has open. When the
-// launcher goes, however it goes (SIGKILL too), the kernel closes that end, a `cat` in the shell sees the end of
-// the stream, and the program gets SIGTERM and, a bounded time later, SIGKILL. The shell writes the program's
-// process id to the same socket, so that the launcher signals the program and not its guard.
+// Each program runs under a small shell (guard.sh), in a session of its own: the terminal's Ctrl-C
+// and hang-up reach only the launcher. The shell holds one end of a socket whose other end only the
+// launcher has open. When the launcher goes, however it goes (SIGKILL too), the kernel closes that
+// end, the shell sees the end of the stream, and the program gets SIGTERM and, a bounded time
+// later, SIGKILL. The shell writes the program's process id to the same socket, so that the
+// launcher signals the program and not its guard.
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
+import { join } from "node:path";
 import type { Duplex } from "node:stream";
 
-/** How long an orphaned program may take to end on SIGTERM: 75 looks, 0.2 s apart. */
-const GUARD_SCRIPT = `
-trap '' INT HUP
-"$@" 3<&- &
-p=$!
-trap '' PIPE
-echo $p >&3
-trap 'kill -TERM $p 2>/dev/null' TERM
-(
-  cat <&3 >/dev/null
-  kill -CONT $p 2>/dev/null
-  kill -TERM $p 2>/dev/null
-  n=0
-  while kill -0 $p 2>/dev/null && [ $n -lt 75 ]; do sleep 0.2; n=$((n+1)); done
-  kill -KILL $p 2>/dev/null
-) &
-w=$!
-exec 3<&-
-wait $p; rc=$?
-while kill -0 $p 2>/dev/null; do wait $p; rc=$?; done
-kill $w 2>/dev/null
-exit $rc
-`;
-
+const GUARD = join(import.meta.dirname, "guard.sh");
 const PID_REPORT_TIMEOUT_MS = 10_000;
 const STOP_GRACE_MS = 10_000;
 
@@ -74,7 +53,7 @@ export async function startGuarded(options: GuardedProgram): Promise<GuardedProc
   const log = openSync(options.logFile, "a", 0o600);
   let guard: ChildProcess;
   try {
-    guard = spawn("/bin/sh", ["-c", GUARD_SCRIPT, "guard", options.program, ...options.args], {
+    guard = spawn("/bin/sh", [GUARD, options.program, ...options.args], {
       cwd: options.cwd,
       env: options.env ?? process.env,
       detached: true,

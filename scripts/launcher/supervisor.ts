@@ -22,6 +22,8 @@ export interface SupervisorOptions {
   onRestart: (process: SupervisedProcess) => void;
   /** A process ended too often within a minute; it is not started again. */
   onGiveUp: (process: SupervisedProcess) => void;
+  /** Waits this many milliseconds; handed in so that tests need not. */
+  pause?: (ms: number) => Promise<unknown>;
 }
 
 /** Pause before the nth start within the window, n from 1: 100 ms doubled each time, at most 1.6 s. */
@@ -31,6 +33,7 @@ export function restartBackoffMs(crashes: number): number {
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
+  readonly #pause: (ms: number) => Promise<unknown>;
   readonly #crashTimes = new Map<SupervisedProcess, number[]>();
   /** Processes whose end is our own doing. */
   readonly #expected = new Set<SupervisedProcess>();
@@ -38,6 +41,7 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#pause = options.pause ?? delay;
   }
 
   /** Watches a process that runs now. */
@@ -78,7 +82,7 @@ export class Supervisor {
       }
       const backoffMs = restartBackoffMs(crashes);
       this.#options.onCrash(process, backoffMs);
-      await delay(backoffMs);
+      await this.#pause(backoffMs);
       if (this.#isStopped || this.#expected.has(process)) return;
       try {
         await process.restart();

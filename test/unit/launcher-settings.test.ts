@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { LauncherError } from "../../scripts/launcher/launcher-error.ts";
+import type { Secrets } from "../../scripts/launcher/secrets.ts";
+import {
+  checkSettings,
+  givenServers,
+  namedSettings,
+} from "../../scripts/launcher/start-settings.ts";
+
+const SECRETS: Secrets = {
+  JWT_SECRET: "j".repeat(40),
+  PAYMENT_WEBHOOK_SECRET: `whsec_${"A".repeat(44)}`,
+  DATABASE_SECRET: "d".repeat(40),
+  ADMIN_PASSWORD: "an admin's words",
+  DEMO_PASSWORD: "a customer's words",
+  REDIS_PASSWORD: "r",
+  NATS_PASSWORD: "n",
+  MYSQL_PASSWORD: "m",
+};
+
+describe("settings of a start", () => {
+  it("needs nothing from an empty environment", () => {
+    const settings = checkSettings({}, SECRETS);
+    assert.equal(settings.PORT, 8080);
+    assert.equal(settings.JWT_SECRET, SECRETS.JWT_SECRET);
+  });
+
+  it("reports all faults of the environment at once, with exit code 2", () => {
+    assert.throws(
+      () => checkSettings({ PORT: "99999", ADMIN_EMAIL: "nobody", LOG_LEVEL: "loud" }, SECRETS),
+      (error) => {
+        assert.ok(error instanceof LauncherError);
+        assert.equal(error.exitCode, 2);
+        for (const name of ["PORT", "ADMIN_EMAIL", "LOG_LEVEL"]) {
+          assert.match(error.message, new RegExp(name));
+        }
+        return true;
+      },
+    );
+  });
+
+  it("takes an empty URL for none", () => {
+    const given = givenServers({ MYSQL_URL: "", REDIS_URL: "redis://example.test:6379" });
+    assert.deepEqual(given, { redis: "redis://example.test:6379" });
+  });
+
+  it("hands on the settings the environment names and nothing else of it", () => {
+    const named = namedSettings({ PORT: "8081", PATH: "/usr/bin", LOG_LEVEL: "" });
+    assert.deepEqual(named, { PORT: "8081" });
+  });
+});
