@@ -26,5 +26,5 @@ export interface EventConsumer<Name extends EventName = EventName> {
 
 /** Keeps the payload's type while consumers of different events stand in one list. */
 export function consumer<Name extends EventName>(definition: EventConsumer<Name>): EventConsumer {
-  return definition as unknown as EventConsumer;
+  return definition;
 }

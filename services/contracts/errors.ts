@@ -58,6 +58,7 @@ export const ERROR_CATALOGUE = {
   CATEGORY_NAME_TAKEN: row(409, 9, "This category exists already."),
   VERSION_CONFLICT: row(409, 10, "Somebody else changed this at the same time.", true),
   PAYMENT_CHANNEL_UNAVAILABLE: row(409, 11, "This payment channel is not configured."),
+  DEAD_LETTER_CLOSED: row(409, 12, "This dead letter is closed already."),
 
   BODY_TOO_LARGE: row(413, 1, "The request body is too large."),
   URL_TOO_LONG: row(414, 1, "The URL is too long."),
