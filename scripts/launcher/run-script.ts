@@ -16,6 +16,9 @@ export interface ScriptRun {
   settings: Readonly<Record<string, string>>;
 }
 
+/** Exit code of a migration whose database user may not do what it has to; its output is the SQL to run. */
+const MISSING_RIGHTS_CODE = 3;
+
 /** Answers what the script printed; throws LauncherError when it ended with a code other than 0. */
 export async function runScript(options: ScriptRun): Promise<string> {
   const { name, script, sourceDir, folder, settings } = options;
@@ -31,6 +34,13 @@ export async function runScript(options: ScriptRun): Promise<string> {
   const { code } = await running.waitForExit();
   const output = readLogFrom(logFile, logStart);
   if (code === 0) return output;
+  if (code === MISSING_RIGHTS_CODE) {
+    throw new LauncherError(
+      "The user of MYSQL_URL may not create schemas and users.",
+      `${output.trim()}\n`,
+      { exitCode: 2 },
+    );
+  }
   throw new LauncherError(
     `The step "${name}" failed with code ${code}.`,
     `Its log says why: ${logFile}`,
