@@ -11,6 +11,7 @@ import { type AccessTokens, createAccessTokens } from "../mixins/auth/tokens.ts"
 import { createBus, type EventBus } from "../mixins/channels/jetstream.ts";
 import type { Database } from "../mixins/database/database.ts";
 import { createDatabase } from "../mixins/database/mysql-database.ts";
+import { createIds, type LeasedIds } from "../mixins/ids/snowflake-ids.ts";
 import { createLog, type Log } from "../mixins/log.ts";
 import { createRedis } from "../mixins/redis/redis.ts";
 import {
@@ -19,6 +20,7 @@ import {
   failureMiddleware,
 } from "../mixins/resilience/middlewares.ts";
 import { brokerOptions } from "../moleculer.config.ts";
+import { call } from "./contracts/actions.ts";
 import { type Clock, systemClock } from "./kernel/clock.ts";
 import { type Failpoint, noFailpoint } from "./kernel/failpoint.ts";
 
@@ -31,12 +33,18 @@ export interface PlatformNode {
   readonly log: Log;
   readonly failpoint: Failpoint;
   readonly tokens: AccessTokens;
+  /** Usable once this node has leased a worker id; refuses with SERVICE_UNAVAILABLE before. */
+  readonly ids: LeasedIds;
   /** The pool of one schema with its own user; the same object for every caller of this process. */
   database(schema: DatabaseSchema): Database;
   redis(): Redis;
   bus(): EventBus;
   /** What this node depends on, for /readyz: name and a probe that rejects when it is away. */
   dependencies(): readonly { readonly name: string; readonly probe: () => Promise<void> }[];
+  /** Registers what must happen before the broker stops, such as closing a listener. */
+  beforeStop(hook: () => Promise<void>): void;
+  /** Runs the hooks of beforeStop, newest first. */
+  prepareStop(): Promise<void>;
   /** Closes every connection, newest first. Call after the broker has stopped. */
   close(): Promise<void>;
 }
@@ -47,6 +55,9 @@ export interface NodeOptions {
   readonly random?: () => number;
   readonly failpoint?: Failpoint;
 }
+
+/** The owner of a worker id is stored in 128 characters. */
+const OWNER_NODE_LENGTH_MAX = 100;
 
 interface Connection {
   readonly name: string;
@@ -71,6 +82,15 @@ export function createNode(options: NodeOptions): PlatformNode {
   ];
   const broker = new ServiceBroker(brokerOptions({ settings, nodeId, middlewares }));
   const connections = createConnections({ settings, nodeId, log, random });
+  const ids = createIds({
+    lease: (request) => call(broker, "user.leaseWorkerId", request),
+    clock,
+    // A restarted node is another owner: the process before it may still be alive somewhere.
+    owner: `${nodeId.slice(0, OWNER_NODE_LENGTH_MAX)}:${randomUUID().slice(0, 8)}`,
+    log,
+    random,
+  });
+  const stopHooks: (() => Promise<void>)[] = [];
   return {
     settings,
     nodeId,
@@ -80,7 +100,16 @@ export function createNode(options: NodeOptions): PlatformNode {
     log,
     failpoint,
     tokens,
+    ids,
+    beforeStop: (hook) => void stopHooks.push(hook),
+    async prepareStop() {
+      for (const hook of stopHooks.splice(0).reverse()) await hook();
+    },
     ...connections,
+    dependencies: () => [
+      ...connections.dependencies(),
+      { name: "ids", probe: () => ids.probe() },
+    ],
   };
 }
 

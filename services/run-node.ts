@@ -4,6 +4,9 @@ import { resolveServices } from "../config/roles.ts";
 import { createNode, type NodeOptions, type PlatformNode } from "./node.ts";
 import { SERVICE_MODULES } from "./units.ts";
 
+/** How long a node that has started waits for its first lease of a worker id. */
+const IDS_WAIT_MS = 1_000;
+
 export interface RunningNode {
   readonly node: PlatformNode;
   /** Finishes what is under way, at most SHUTDOWN_TIMEOUT_MS, then closes everything. */
@@ -19,6 +22,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
       node.broker.createService(module.wire(node));
     }
     await node.broker.start();
+    await Promise.race([node.ids.start(), waitForIds()]);
   } catch (error) {
     await stopNode(node);
     throw error;
@@ -31,7 +35,14 @@ function unitsOf(settings: Settings): ReturnType<typeof resolveServices>["units"
   return resolveServices(settings.SERVICES).units;
 }
 
+/** A node that came up before the user service goes on without ids; /readyz tells. */
+function waitForIds(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, IDS_WAIT_MS).unref());
+}
+
 async function stopNode(node: PlatformNode): Promise<void> {
+  await node.prepareStop();
   await node.broker.stop();
+  node.ids.stop();
   await node.close();
 }

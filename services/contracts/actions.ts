@@ -74,3 +74,14 @@ export async function call<Name extends ActionName>(
   };
   return (await target.call(name, params, options)) as ActionResult<Name>;
 }
+
+/** The gateway's way to call the action of a route: which one is known only from the route table,
+ * which is made from the contracts, and the action validates its parameters itself. */
+export async function callRouted(
+  caller: Context,
+  name: string,
+  params: unknown,
+  options: CallingOptions,
+): Promise<unknown> {
+  return (await caller.call(name, params as object, options)) as unknown;
+}

@@ -1,6 +1,6 @@
 // Contract of what the gateway answers by itself.
 import { Type } from "@sinclair/typebox";
-import { Strict, Timestamp } from "../kernel/schema.ts";
+import { Id, Money, Strict, Timestamp } from "../kernel/schema.ts";
 import { defineContract } from "./contract.ts";
 
 export const gatewayContract = defineContract({
@@ -15,6 +15,26 @@ export const gatewayContract = defineContract({
       status: 201,
       summary: "A server-made key that names one operation",
       tag: "Idempotency",
+    },
+  },
+  /** Signed over the raw bytes: the payment service checks signature and body, in this order. */
+  receiveCallback: {
+    params: Strict({
+      id: Id,
+      payment_id: Id,
+      status: Type.Union([Type.Literal("succeeded"), Type.Literal("failed")]),
+      amount: Money,
+      provider_ref: Type.String({ minLength: 1, maxLength: 128 }),
+    }),
+    result: Type.Null(),
+    auth: "public",
+    idempotent: true,
+    rest: {
+      method: "POST",
+      path: "/payments/:id/callbacks",
+      status: 204,
+      summary: "The provider's webhook (Standard Webhooks)",
+      tag: "Payments",
     },
   },
 });

@@ -1,0 +1,23 @@
+// W3C Trace Context, version 00: reading and writing the `traceparent` header.
+
+export interface TraceParent {
+  /** 32 hex digits, not all zero. */
+  readonly traceId: string;
+  /** 16 hex digits, not all zero. */
+  readonly parentId: string;
+  readonly isSampled: boolean;
+}
+
+const FORM = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
+
+/** Undefined for anything that is not a well-formed version-00 header. */
+export function parseTraceparent(header: string | undefined): TraceParent | undefined {
+  const [, traceId, parentId, flags] = FORM.exec(header ?? "") ?? [];
+  if (traceId === undefined || parentId === undefined || flags === undefined) return undefined;
+  if (/^0+$/.test(traceId) || /^0+$/.test(parentId)) return undefined;
+  return { traceId, parentId, isSampled: (Number.parseInt(flags, 16) & 1) === 1 };
+}
+
+export function formatTraceparent({ traceId, parentId, isSampled }: TraceParent): string {
+  return `00-${traceId}-${parentId}-${isSampled ? "01" : "00"}`;
+}

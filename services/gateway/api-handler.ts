@@ -1,0 +1,131 @@
+// One API request from its first to its last byte: limits, caller, parameters, action, envelope.
+// The order is deliberate: what refuses cheaply comes before what reads or calls.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { CallHeaders, CallMeta, PlatformCallContext } from "../../mixins/service.ts";
+import { callRouted } from "../contracts/actions.ts";
+import { PlatformError } from "../contracts/errors.ts";
+import { type Authenticate, ANONYMOUS, type Caller } from "./authenticate.ts";
+import { type JsonBody, readJsonBody } from "./body.ts";
+import type { ClientAddress } from "./client-address.ts";
+import type { Composition } from "./compositions.ts";
+import { sendJson } from "./http-errors.ts";
+import type { LimitRule, RateLimiter, Subject } from "./rate-limit.ts";
+import { idempotencyHeaders } from "./request.ts";
+import type { PublicRoute } from "./route-table.ts";
+
+export interface ApiRequest extends IncomingMessage {
+  readonly $ctx: PlatformCallContext;
+  readonly query: Readonly<Record<string, string | readonly string[]>>;
+}
+
+export interface Exchange {
+  readonly request: ApiRequest;
+  readonly response: ServerResponse;
+  readonly path: Readonly<Record<string, string>>;
+  readonly body: JsonBody;
+  readonly caller: Caller;
+}
+
+export interface ApiParts {
+  readonly authenticate: Authenticate;
+  readonly addressOf: ClientAddress;
+  readonly limiter: RateLimiter;
+  readonly limits: { readonly user: LimitRule; readonly ip: LimitRule; readonly node: LimitRule };
+  readonly compositions: Readonly<Record<string, Composition>>;
+  /** Actions that the gateway carries out itself. */
+  readonly own: Readonly<Record<string, (exchange: Exchange) => Promise<unknown>>>;
+}
+
+export type ApiHandler = (
+  route: PublicRoute,
+  request: ApiRequest,
+  response: ServerResponse,
+  path: Readonly<Record<string, string>>,
+) => Promise<void>;
+
+export function createApiHandler(parts: ApiParts): ApiHandler {
+  return async (route, request, response, path) => {
+    const clientIp = parts.addressOf(
+      request.socket.remoteAddress,
+      singleHeader(request.headers["x-forwarded-for"]),
+    );
+    const caller = await admit(parts, route, request, { response, clientIp });
+    const body = await readJsonBody(request);
+    const meta: CallMeta = request.$ctx.meta;
+    meta.clientIp = clientIp;
+    if (caller.token !== undefined) meta.token = caller.token;
+    const exchange: Exchange = { request, response, path, body, caller };
+    const own = parts.own[route.action];
+    const data = own === undefined ? await callAction(parts, route, exchange) : await own(exchange);
+    if (meta.isReplay === true) response.setHeader("Idempotency-Replayed", "true");
+    reply(response, route.rest.status ?? 200, data);
+  };
+}
+
+/** Verifies the caller and takes from his limits; an invalid token counts under its address. */
+async function admit(
+  parts: ApiParts,
+  route: PublicRoute,
+  request: ApiRequest,
+  { response, clientIp }: { response: ServerResponse; clientIp: string },
+): Promise<Caller> {
+  const { limits } = parts;
+  const subjects: Subject[] = [
+    { rule: limits.node, id: "all" },
+    { rule: limits.ip, id: clientIp },
+  ];
+  let caller = ANONYMOUS;
+  let refusal: unknown;
+  try {
+    caller = parts.authenticate(request, route.contract.auth);
+  } catch (error) {
+    refusal = error;
+  }
+  if (caller.principal !== undefined) {
+    subjects.push({ rule: limits.user, id: caller.principal.userId });
+  }
+  const tightest = await parts.limiter.check(subjects);
+  if (tightest !== undefined) {
+    response.setHeader("RateLimit-Limit", tightest.limit);
+    response.setHeader("RateLimit-Remaining", tightest.remaining);
+  }
+  if (refusal !== undefined) throw refusal as Error;
+  return caller;
+}
+
+async function callAction(
+  parts: ApiParts,
+  route: PublicRoute,
+  { request, path, body }: Exchange,
+): Promise<unknown> {
+  const params = readParams(route, { path, query: request.query, body: body.value });
+  const headers: CallHeaders = idempotencyHeaders(request, route.contract, route.label, params);
+  const result = await callRouted(request.$ctx, route.action, params, { headers });
+  const compose = parts.compositions[route.action];
+  return compose === undefined ? result : compose(request.$ctx, result as never);
+}
+
+function readParams(route: PublicRoute, input: Parameters<PublicRoute["reader"]["read"]>[0]) {
+  try {
+    return route.reader.read(input);
+  } catch (error) {
+    if (error instanceof PlatformError && error.slug === "NOT_FOUND") {
+      throw new PlatformError(route.notFound);
+    }
+    throw error;
+  }
+}
+
+function reply(response: ServerResponse, status: number, data: unknown): void {
+  if (response.destroyed) return;
+  if (status === 204) {
+    response.writeHead(204);
+    response.end();
+    return;
+  }
+  sendJson(response, status, { code: 0, message: "OK", data });
+}
+
+function singleHeader(value: string | readonly string[] | undefined): string | undefined {
+  return typeof value === "string" ? value : value?.join(",");
+}

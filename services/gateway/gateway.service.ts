@@ -1,0 +1,199 @@
+// The public door: moleculer-web with its routes made from the contracts. It owns nothing durable;
+// what it knows about a request it hands to the service that does the work.
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { ServiceSchema } from "moleculer";
+import ApiGateway from "moleculer-web";
+import { parseTraceparent } from "../../mixins/tracing/traceparent.ts";
+import { PlatformError } from "../contracts/errors.ts";
+import type { PlatformNode } from "../node.ts";
+import { type ApiHandler, type ApiRequest, createApiHandler } from "./api-handler.ts";
+import { createAuthenticate } from "./authenticate.ts";
+import { createClientAddress } from "./client-address.ts";
+import { createCompositions } from "./compositions.ts";
+import { publicSlug, requestIdOf, sendError } from "./http-errors.ts";
+import { closeHttpServer, createHttpServer } from "./http-server.ts";
+import { openApiDocument } from "./openapi.ts";
+import { ownActions } from "./own-actions.ts";
+import { createPreflight } from "./preflight.ts";
+import { publicResult } from "./public-results.ts";
+import { parseQuery } from "./query.ts";
+import { createRateLimiter } from "./rate-limit.ts";
+import { createRateLimitStore } from "./rate-limit.store.ts";
+import { createRootHandlers, docsAssetsFolder } from "./root-routes.ts";
+import { allowedMethods, API_PREFIX, publicRoutes, type PublicRoute } from "./route-table.ts";
+import { createSessions, type Sessions } from "./sessions.ts";
+
+type Handle = (request: IncomingMessage, response: ServerResponse) => void;
+type AliasHandler = (
+  request: ApiRequest & { $params: { params?: Record<string, string> } },
+  response: ServerResponse,
+  next: (error?: unknown) => void,
+) => void;
+
+interface GatewayService {
+  server: Server;
+  httpHandler: Handle;
+}
+
+/** One action of each service that a gateway needs before it can sell. */
+const NEEDED_ACTIONS: readonly string[] = [
+  "user.login",
+  "product.get",
+  "inventory.reserve",
+  "order.place",
+  "payment.create",
+];
+
+export function wire(node: PlatformNode): ServiceSchema {
+  const { settings, broker, clock, log } = node;
+  const sessions = createSessions({ broker, clock, log });
+  const routes = publicRoutes();
+  const handler = createApiHandler({
+    authenticate: createAuthenticate(node.tokens, sessions),
+    addressOf: createClientAddress(settings.TRUSTED_PROXIES),
+    limiter: createRateLimiter({ store: createRateLimitStore(node), clock }),
+    limits: {
+      user: { name: "user", perSecond: settings.RATE_LIMIT_PER_USER_RPS },
+      ip: { name: "ip", perSecond: settings.RATE_LIMIT_PER_IP_RPS },
+      node: { name: `node-${node.nodeId}`, perSecond: settings.RATE_LIMIT_GLOBAL_RPS },
+    },
+    compositions: createCompositions(log),
+    own: ownActions(clock),
+  });
+  return createGatewayService({ node, routes, handler, sessions });
+}
+
+interface GatewayParts {
+  readonly node: PlatformNode;
+  readonly routes: readonly PublicRoute[];
+  readonly handler: ApiHandler;
+  readonly sessions: Sessions;
+}
+
+function createGatewayService(parts: GatewayParts): ServiceSchema {
+  const { node, routes, sessions } = parts;
+  const { settings, log } = node;
+  const preflight = createPreflight(settings.CORS_ORIGINS, (path) => allowedMethods(routes, path));
+  const state = { isDraining: false };
+  const base = (ApiGateway as unknown as { methods: { httpHandler: Handle } }).methods.httpHandler;
+  return {
+    name: "gateway",
+    mixins: [ApiGateway],
+    settings: {
+      ip: settings.HOST,
+      port: settings.PORT,
+      logRequest: null,
+      logResponse: null,
+      logRequestParams: null,
+      logRouteRegistration: null,
+      rootCallOptions: setCallOptions,
+      routes: [apiRoute(parts), rootRoute(parts, state), docsRoute()],
+    },
+    methods: {
+      createServer(this: GatewayService) {
+        this.server = createHttpServer((request, response) => {
+          this.httpHandler(request, response);
+        });
+      },
+      httpHandler(this: GatewayService, request: IncomingMessage, response: ServerResponse) {
+        if (preflight(request, response)) return;
+        // Node drops the body of the answer to a HEAD by itself; the route is the GET's.
+        if (request.method === "HEAD") request.method = "GET";
+        if (state.isDraining) response.setHeader("Connection", "close");
+        base.call(this, request, response);
+      },
+      parseQueryString: (request: IncomingMessage) => parseQuery(request.url ?? ""),
+      errorHandler(request: IncomingMessage, response: ServerResponse, error: unknown) {
+        if (publicSlug(error) === "INTERNAL") {
+          log.error({ err: error, request_id: requestIdOf(response) }, "request failed");
+        }
+        sendError(request, response, error);
+      },
+      send404(request: IncomingMessage & { originalUrl?: string }, response: ServerResponse) {
+        const path = (request.originalUrl ?? request.url ?? "").split("?", 1)[0] ?? "";
+        const methods = allowedMethods(routes, path);
+        if (methods.length > 0) response.setHeader("Allow", methods.join(", "));
+        const slug = methods.length > 0 ? "METHOD_NOT_ALLOWED" : "NOT_FOUND";
+        sendError(request, response, new PlatformError(slug));
+      },
+    },
+    events: {
+      // A hint only: the poll brings the same within two seconds.
+      "user.sessions-revoked": () => sessions.poll().catch(() => undefined),
+    },
+    started() {
+      sessions.start();
+      node.beforeStop(async () => {
+        state.isDraining = true;
+        sessions.stop();
+        await closeHttpServer((this as unknown as GatewayService).server);
+      });
+    },
+  } as unknown as ServiceSchema;
+}
+
+function setCallOptions(
+  options: Record<string, unknown>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  options["requestID"] = requestIdOf(response);
+  const { traceparent } = request.headers;
+  const parent = typeof traceparent === "string" ? parseTraceparent(traceparent) : undefined;
+  if (parent === undefined) return;
+  options["meta"] = { traceparent };
+  options["parentSpan"] = {
+    traceID: parent.traceId,
+    id: parent.parentId,
+    sampled: parent.isSampled,
+  };
+}
+
+function apiRoute({ routes, handler }: GatewayParts): object {
+  const aliases: Record<string, AliasHandler> = {};
+  for (const route of routes) {
+    aliases[route.label] = (request, response, next) => {
+      handler(route, request, response, request.$params.params ?? {}).catch(next);
+    };
+  }
+  return { path: API_PREFIX, aliases, ...PLAIN_ROUTE };
+}
+
+function rootRoute({ node, routes }: GatewayParts, state: { isDraining: boolean }): object {
+  let document: object | undefined;
+  const handlers = createRootHandlers({
+    node,
+    document: () => (document ??= openApiDocument(routes, publicResult)),
+    missingServices: () => missingServices(node),
+    isDraining: () => state.isDraining,
+  });
+  const aliases: Record<string, AliasHandler> = {};
+  for (const [label, handle] of Object.entries(handlers)) {
+    aliases[label] = (request, response, next) => {
+      Promise.resolve(handle(request, response)).catch(next);
+    };
+  }
+  return { path: "/", aliases, ...PLAIN_ROUTE };
+}
+
+function docsRoute(): object {
+  const { serveStatic } = ApiGateway as unknown as {
+    serveStatic: (folder: string, options: object) => unknown;
+  };
+  const use = [serveStatic(docsAssetsFolder(), { index: false, fallthrough: true })];
+  return { path: "/docs/assets", ...PLAIN_ROUTE, use };
+}
+
+const PLAIN_ROUTE = {
+  mappingPolicy: "restrict",
+  bodyParsers: false,
+  mergeParams: false,
+  etag: false,
+  logging: false,
+} as const;
+
+function missingServices({ broker }: PlatformNode): readonly string[] {
+  return NEEDED_ACTIONS.filter(
+    (action) => broker.findNextActionEndpoint(action) instanceof Error,
+  ).map((action) => action.slice(0, action.indexOf(".")));
+}

@@ -1,0 +1,101 @@
+// From any error to the public envelope. What is not of the catalogue becomes SERVICE_UNAVAILABLE
+// or INTERNAL: messages of other errors can hold SQL, hosts or values and never leave.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import {
+  ERROR_CATALOGUE,
+  errorCode,
+  errorDetails,
+  type ErrorSlug,
+  errorSlug,
+} from "../contracts/errors.ts";
+import { RETRY_AFTER_S } from "./limits.ts";
+
+/** Moleculer's, moleculer-web's and body-parser's errors by their `type`. */
+const FOREIGN_ERRORS: Readonly<Record<string, ErrorSlug>> = {
+  "entity.too.large": "BODY_TOO_LARGE",
+  "entity.parse.failed": "BODY_NOT_JSON",
+  "entity.verify.failed": "REQUEST_MALFORMED",
+  "encoding.unsupported": "CONTENT_TYPE_UNSUPPORTED",
+  "charset.unsupported": "CONTENT_TYPE_UNSUPPORTED",
+  "request.aborted": "REQUEST_MALFORMED",
+  "request.size.invalid": "REQUEST_MALFORMED",
+  NOT_FOUND: "NOT_FOUND",
+  REQUEST_TIMEOUT: "SERVICE_UNAVAILABLE",
+  REQUEST_REJECTED: "SERVICE_UNAVAILABLE",
+  REQUEST_SKIPPED: "SERVICE_UNAVAILABLE",
+  SERVICE_NOT_FOUND: "SERVICE_UNAVAILABLE",
+  SERVICE_NOT_AVAILABLE: "SERVICE_UNAVAILABLE",
+  SERVICE_UNAVAILABLE: "SERVICE_UNAVAILABLE",
+  QUEUE_FULL: "OVERLOADED",
+};
+
+export function publicSlug(error: unknown): ErrorSlug {
+  const own = errorSlug(error);
+  if (own !== undefined) return own;
+  const { type, name } = error as { type?: unknown; name?: unknown };
+  if (typeof type === "string" && type in FOREIGN_ERRORS) {
+    return FOREIGN_ERRORS[type] ?? "INTERNAL";
+  }
+  if (name === "BadRequestError" || error instanceof URIError) return "REQUEST_MALFORMED";
+  return "INTERNAL";
+}
+
+export interface ErrorBody {
+  readonly code: number;
+  readonly error: ErrorSlug;
+  readonly message: string;
+  readonly details: unknown;
+  readonly request_id: string | undefined;
+}
+
+export function errorBody(slug: ErrorSlug, details: unknown, requestId?: string): ErrorBody {
+  return {
+    code: errorCode(slug),
+    error: slug,
+    message: ERROR_CATALOGUE[slug].message,
+    details: details ?? null,
+    request_id: requestId,
+  };
+}
+
+/** Answers an error; does nothing when the answer has begun or the client is gone. */
+export function sendError(
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: unknown,
+): void {
+  if (response.headersSent || response.destroyed) return;
+  const slug = publicSlug(error);
+  const details = errorSlug(error) === undefined ? undefined : errorDetails(error);
+  const { status } = ERROR_CATALOGUE[slug];
+  for (const [name, value] of Object.entries(errorHeaders(status, details))) {
+    response.setHeader(name, value);
+  }
+  // The rest of an unread body would be taken for the next request on this connection.
+  if (!request.complete) response.setHeader("Connection", "close");
+  sendJson(response, status, errorBody(slug, details, requestIdOf(response)));
+}
+
+function errorHeaders(status: number, details: unknown): Record<string, string> {
+  if (status === 401) return { "WWW-Authenticate": 'Bearer realm="shop"' };
+  if (status === 429 || status === 503) {
+    const asked = (details as { retry_after_s?: unknown } | null | undefined)?.retry_after_s;
+    const seconds = typeof asked === "number" ? Math.max(1, Math.ceil(asked)) : RETRY_AFTER_S;
+    return { "Retry-After": String(seconds) };
+  }
+  return {};
+}
+
+export function requestIdOf(response: ServerResponse): string | undefined {
+  const id = response.getHeader("X-Request-Id");
+  return typeof id === "string" ? id : undefined;
+}
+
+export function sendJson(response: ServerResponse, status: number, body: unknown): void {
+  const text = JSON.stringify(body);
+  response.writeHead(status, {
+    "Content-Type": "application/json; charset=utf-8",
+    "Content-Length": Buffer.byteLength(text),
+  });
+  response.end(text);
+}

@@ -1,0 +1,55 @@
+// Rate limits per user and address: GCRA, shared over all nodes through Redis. All requests of one
+// event-loop turn are asked about in one script call. While Redis is away every node limits by
+// itself at the same rate, so that a limit never fails open.
+import type { RateLimitDecision, RateLimitStore } from "./rate-limit.store.ts";
+import { createLocalGcra } from "./local-gcra.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { PlatformError } from "../contracts/errors.ts";
+
+/** Burst = this many seconds of the rate. */
+export const BURST_FACTOR = 2;
+
+export interface LimitRule {
+  /** `user` or `ip`; part of the key and of the RateLimit header. */
+  readonly name: string;
+  /** Requests per second; 0 switches the rule off. */
+  readonly perSecond: number;
+}
+
+export interface RateLimiter {
+  /** The tightest decision over the rules. Rejects with RATE_LIMITED when one of them refuses. */
+  check(subjects: readonly Subject[]): Promise<RateLimitDecision | undefined>;
+}
+
+export interface Subject {
+  readonly rule: LimitRule;
+  readonly id: string;
+}
+
+export interface RateLimiterParts {
+  readonly store: RateLimitStore;
+  readonly clock: Clock;
+}
+
+export function createRateLimiter({ store, clock }: RateLimiterParts): RateLimiter {
+  const local = createLocalGcra(clock);
+  return {
+    async check(subjects) {
+      const active = subjects.filter(({ rule }) => rule.perSecond > 0);
+      if (active.length === 0) return undefined;
+      const asked = active.map(({ rule, id }) => ({
+        key: `${rule.name}:${id}`,
+        perSecond: rule.perSecond,
+        burst: rule.perSecond * BURST_FACTOR,
+      }));
+      const decisions = (await store.take(asked)) ?? asked.map((limit) => local.take(limit));
+      const refused = decisions.find((decision) => !decision.isAllowed);
+      if (refused !== undefined) {
+        throw new PlatformError("RATE_LIMITED", { retry_after_s: refused.retryAfterMs / 1_000 });
+      }
+      return decisions.reduce((tightest, one) =>
+        one.remaining < tightest.remaining ? one : tightest,
+      );
+    },
+  };
+}
