@@ -163,8 +163,9 @@ class MysqlDatabase implements Database {
       value = await work(tx);
       tx.finish();
     } catch (error) {
-      const failure = tx.abandon() ?? error;
-      await this.#rollBack(connection, failure);
+      const doom = tx.abandon();
+      await this.#rollBack(connection, doom ?? error);
+      const failure = isDeliberate(error, doom) ? error : (doom ?? error);
       if (isLockConflict(failure) || isConnectionLoss(failure)) {
         return { kind: "again", error: failure };
       }
@@ -313,6 +314,11 @@ class MysqlTransaction implements Transaction {
   #fail(error: unknown): void {
     if (!isDuplicateKey(error)) this.#failure ??= error;
   }
+}
+
+/** The work has looked at what doomed the transaction and answers for it with its own error. */
+function isDeliberate(error: unknown, doom: unknown): boolean {
+  return error !== doom && isPlatformError(error);
 }
 
 function suitsTransaction(connection: MysqlConnection): boolean {
