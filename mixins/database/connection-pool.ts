@@ -30,6 +30,7 @@ export class ConnectionPool<C extends PooledConnection> {
   readonly #waiters: Waiter<C>[] = [];
   /** Connections that are open or being opened. */
   #size = 0;
+  #opening = 0;
   #isClosed = false;
   #drained: (() => void) | undefined;
 
@@ -104,12 +105,17 @@ export class ConnectionPool<C extends PooledConnection> {
   }
 
   #grow(): void {
-    const opening = this.#size < this.#options.sizeMax && this.#waiters.length > 0;
-    if (!opening || this.#isClosed) return;
+    const isWanted = this.#waiters.length > this.#opening && this.#size < this.#options.sizeMax;
+    if (!isWanted || this.#isClosed) return;
     this.#size += 1;
+    this.#opening += 1;
     this.#options.open().then(
-      (connection) => this.release(connection),
+      (connection) => {
+        this.#opening -= 1;
+        this.release(connection);
+      },
       (error: unknown) => {
+        this.#opening -= 1;
         this.#shrink();
         this.#nextWaiter()?.reject(error);
         this.#grow();
@@ -133,6 +139,7 @@ export class ConnectionPool<C extends PooledConnection> {
     const index = this.#waiters.indexOf(waiter);
     if (index < 0) return;
     this.#waiters.splice(index, 1);
-    waiter.reject(new PlatformError("OVERLOADED"));
+    // A connection that takes this long to open means a server that does not answer.
+    waiter.reject(new PlatformError(this.#opening > 0 ? "SERVICE_UNAVAILABLE" : "OVERLOADED"));
   }
 }

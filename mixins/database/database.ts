@@ -36,9 +36,11 @@ export interface Transaction extends Queryable {
 }
 
 /** What was found out about a COMMIT whose answer was lost. */
-export type CommitResolution<T> = { readonly outcome: "committed"; readonly value: T } | {
-  readonly outcome: "not_committed";
-};
+export type CommitResolution<T> =
+  | { readonly outcome: "committed"; readonly value: T }
+  | {
+      readonly outcome: "not_committed";
+    };
 
 export interface TransactionOptions<T> {
   /**
