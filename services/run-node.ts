@@ -1,6 +1,8 @@
 // Starts and stops one node: services up, then ready; readiness off, work finished, then down.
+import type { ServiceSchema } from "moleculer";
 import type { Settings } from "../config/schema.ts";
 import { resolveServices } from "../config/roles.ts";
+import { createPrometheusService } from "../mixins/metrics/prometheus.service.ts";
 import { createNode, type NodeOptions, type PlatformNode } from "./node.ts";
 import { SERVICE_MODULES } from "./units.ts";
 
@@ -17,6 +19,7 @@ export interface RunningNode {
 export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const node = createNode(options);
   try {
+    node.broker.createService(exposition(node));
     for (const unit of unitsOf(options.settings)) {
       const module = await SERVICE_MODULES[unit]();
       node.broker.createService(module.wire(node));
@@ -29,6 +32,10 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   }
   let stopping: Promise<void> | undefined;
   return { node, stop: () => (stopping ??= stopNode(node)) };
+}
+
+function exposition({ metrics, settings }: PlatformNode): ServiceSchema {
+  return createPrometheusService({ metrics, host: settings.HOST, port: settings.METRICS_PORT });
 }
 
 function unitsOf(settings: Settings): ReturnType<typeof resolveServices>["units"] {

@@ -1,0 +1,66 @@
+// Every metric by name, with its labels, all of bounded value sets: never an id, never a URL.
+
+export interface MetricRow {
+  readonly type: "Counter" | "Gauge" | "Histogram";
+  readonly help: string;
+  readonly labelNames?: readonly string[];
+  /** Upper bounds of the buckets of a histogram. */
+  readonly buckets?: readonly number[];
+}
+
+const DURATION_BUCKETS_MS = [
+  1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000,
+] as const;
+
+const counter = (help: string, ...labelNames: string[]): MetricRow => ({
+  type: "Counter",
+  help,
+  labelNames,
+});
+const gauge = (help: string, ...labelNames: string[]): MetricRow => ({
+  type: "Gauge",
+  help,
+  labelNames,
+});
+const durations = (help: string, ...labelNames: string[]): MetricRow => ({
+  type: "Histogram",
+  help,
+  labelNames,
+  buckets: DURATION_BUCKETS_MS,
+});
+
+export const METRICS = {
+  moleculer_req_total: counter("Action calls", "action", "service", "nodeID"),
+  moleculer_req_errors_total: counter(
+    "Failed action calls",
+    "action",
+    "service",
+    "nodeID",
+    "errorCode",
+    "errorName",
+    "errorType",
+  ),
+  moleculer_req_duration_ms: durations("Time of action calls", "action", "service", "nodeID"),
+  app_http_requests_total: counter("HTTP answers", "route", "status"),
+  app_http_request_duration_ms: durations("Time to answer HTTP requests", "route"),
+  app_rate_limited_total: counter("Requests refused by a rate limit", "rule"),
+  app_order_placed_total: counter("Orders that buyers were told of"),
+  app_order_paid_total: counter("Orders paid"),
+  app_order_cancelled_total: counter("Orders cancelled", "reason"),
+  app_stock_charge_success_total: counter("Orders whose stock was reserved"),
+  app_stock_charge_failed_total: counter("Orders whose stock was not reserved", "reason"),
+  app_payment_callback_total: counter("Payment callbacks", "result"),
+  app_statement_duration_ms: durations("Time of SQL statements", "statement"),
+  app_statement_errors_total: counter("Failed SQL statements", "statement"),
+  app_outbox_backlog: gauge("Outbox rows not yet published", "owner"),
+  app_forwarder_lag_ms: gauge("Age of the oldest unpublished outbox row", "owner"),
+  app_consumer_lag_ms: gauge("Age of the last event applied", "consumer", "event"),
+  app_dead_letters_open: gauge("Dead letters that wait for somebody", "owner"),
+  app_invariant_violations: gauge("Rows that break an invariant", "invariant"),
+  app_event_loop_delay_ms: gauge(
+    "99th percentile of the event loop's delay since the last reading",
+  ),
+} as const satisfies Record<string, MetricRow>;
+
+export type MetricName = keyof typeof METRICS;
+export type Labels = Readonly<Record<string, string | number>>;

@@ -1,0 +1,4 @@
+declare module "moleculer-prometheus" {
+  const schema: object;
+  export default schema;
+}
