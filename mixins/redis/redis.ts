@@ -10,6 +10,8 @@ export interface RedisOptions {
   readonly log: Log;
   /** Milliseconds until a command without an answer rejects. */
   readonly commandTimeoutMs?: number;
+  /** Sends the commands of one event-loop turn together; for clients of many small reads. */
+  readonly isAutoPipelined?: boolean;
 }
 
 const COMMAND_TIMEOUT_MS = 300;
@@ -26,6 +28,7 @@ export function createRedis(url: string, options: RedisOptions): Redis {
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     commandTimeout: options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS,
+    enableAutoPipelining: options.isAutoPipelined ?? false,
     connectTimeout: CONNECT_TIMEOUT_MS,
     keepAlive: KEEP_ALIVE_MS,
     retryStrategy: (attempt) => Math.min(attempt * RECONNECT_STEP_MS, RECONNECT_DELAY_MS_MAX),
