@@ -1,8 +1,9 @@
 // Writes what documents repeat from the code: docs/errors.md, .env.example, the README's table of
-// settings. test/arch/catalogues.test.ts fails when one of them is out of step.
+// settings, ARCHITECTURE.md's table of events. test/arch/catalogues.test.ts fails when one of them is out of step.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isSecret, SETTINGS, type SettingName } from "../config/schema.ts";
+import { EVENT_CATALOGUE } from "../services/contracts/events.ts";
 import { ERROR_CATALOGUE, errorCode, type ErrorSlug } from "../services/contracts/errors.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -19,7 +20,7 @@ interface SettingRow {
 function settingRow(name: SettingName): SettingRow {
   const schema = SETTINGS.properties[name] as {
     description?: string;
-    default?: unknown;
+    default?: string | number | boolean;
     minimum?: number;
     maximum?: number;
     minLength?: number;
@@ -32,9 +33,9 @@ function settingRow(name: SettingName): SettingRow {
   return {
     name,
     doc: schema.description ?? "",
-    fallback: schema.default === undefined ? "" : String(schema.default),
+    fallback: schema.default === undefined ? "" : schema.default.toString(),
     bounds: range !== "" ? range : choices !== "" ? choices : length,
-    isRequired: (SETTINGS.required?.includes(name)) && schema.default === undefined,
+    isRequired: SETTINGS.required.includes(name) && schema.default === undefined,
   };
 }
 
@@ -54,6 +55,14 @@ function settingsTable(): string {
     return `| \`${name}\` | ${fallback === "" && !isRequired && !isSecret(name) ? "empty" : value} | ${bounds} | ${doc} |`;
   });
   return ["| setting | default | bounds | what it does |", "|---|---|---|---|", ...rows].join("\n");
+}
+
+function eventsTable(): string {
+  const rows = Object.entries(EVENT_CATALOGUE).map(([name, { consumers }]) => {
+    const who = consumers.length === 0 ? "nobody yet" : consumers.join(", ");
+    return `| \`${name}\` | ${name.split(".", 1)[0] ?? ""} | ${who} |`;
+  });
+  return ["| event | published by | consumed by |", "|---|---|---|", ...rows].join("\n");
 }
 
 function errorsDocument(): string {
@@ -78,11 +87,16 @@ function replaceBetween(text: string, marker: string, content: string): string {
   const end = `<!-- /${marker} -->`;
   const from = text.indexOf(start);
   const to = text.indexOf(end);
-  if (from === -1 || to === -1) throw new Error(`README.md has no marker ${marker}`);
+  if (from === -1 || to === -1) throw new Error(`the document has no marker ${marker}`);
   return `${text.slice(0, from + start.length)}\n${content}\n${text.slice(to)}`;
 }
 
 writeFileSync(join(ROOT, ".env.example"), environmentExample());
 writeFileSync(join(ROOT, "docs/errors.md"), errorsDocument());
-const readme = join(ROOT, "README.md");
-writeFileSync(readme, replaceBetween(readFileSync(readme, "utf8"), "settings", settingsTable()));
+rewrite("README.md", "settings", settingsTable());
+rewrite("ARCHITECTURE.md", "events", eventsTable());
+
+function rewrite(name: string, marker: string, content: string): void {
+  const path = join(ROOT, name);
+  writeFileSync(path, replaceBetween(readFileSync(path, "utf8"), marker, content));
+}

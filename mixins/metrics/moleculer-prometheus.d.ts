@@ -1,3 +1,4 @@
+// The package has no types of its own.
 declare module "moleculer-prometheus" {
   const schema: object;
   export default schema;
