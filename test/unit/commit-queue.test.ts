@@ -1,0 +1,160 @@
+// Group commit without a database: which commands share a commit, and what each is told.
+import assert from "node:assert/strict";
+import {
+  type CommitQueue,
+  type CommitQueueOptions,
+  createCommitQueue,
+  Refusal,
+} from "../../mixins/database/commit-queue.ts";
+import { isPlatformError, PlatformError } from "../../services/contracts/errors.ts";
+
+type Commit = CommitQueueOptions<string, string>["commit"];
+
+/** A queue that records its batches; each commit waits for `open()` when it is gated. */
+function gatedQueue(limits: { batchSizeMax?: number; queueLengthMax?: number } = {}): {
+  queue: CommitQueue<string, string>;
+  batches: string[][];
+  open: () => void;
+} {
+  const batches: string[][] = [];
+  let open: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (open = resolve));
+  const commit: Commit = async (commands) => {
+    batches.push([...commands]);
+    await gate;
+    return commands.map((command) => `${command} done`);
+  };
+  const queue = createCommitQueue<string, string>({
+    name: "test",
+    batchSizeMax: 3,
+    queueLengthMax: 100,
+    ...limits,
+    commit,
+  });
+  return { queue, batches, open: () => open() };
+}
+
+function queueOf(commit: Commit): CommitQueue<string, string> {
+  return createCommitQueue({ name: "test", batchSizeMax: 10, queueLengthMax: 100, commit });
+}
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+describe("the commit queue", () => {
+  it("puts what is submitted in one turn into one commit", async () => {
+    const { queue, batches, open } = gatedQueue();
+    open();
+    const outcomes = await Promise.all(["a", "b", "c"].map((one) => queue.submit(one)));
+    assert.deepEqual(outcomes, ["a done", "b done", "c done"]);
+    assert.deepEqual(batches, [["a", "b", "c"]]);
+    assert.deepEqual(queue.stats, { waiting: 0, commits: 1, committed: 3 });
+  });
+
+  it("keeps what arrives during a commit for the next one, in bounded batches", async () => {
+    const { queue, batches, open } = gatedQueue({ batchSizeMax: 3 });
+    const first = queue.submit("a");
+    await turn();
+    await turn();
+    const later = ["b", "c", "d", "e"].map((one) => queue.submit(one));
+    await turn();
+    assert.deepEqual(batches, [["a"]], "one commit at a time");
+    open();
+    await Promise.all([first, ...later]);
+    assert.deepEqual(batches, [["a"], ["b", "c", "d"], ["e"]]);
+  });
+
+  it("starts again after it was idle", async () => {
+    const { queue, batches, open } = gatedQueue();
+    open();
+    await queue.submit("a");
+    await queue.submit("b");
+    assert.deepEqual(batches, [["a"], ["b"]]);
+  });
+
+  it("tries a failed batch once more", async () => {
+    let commits = 0;
+    const queue = queueOf((commands) => {
+      commits += 1;
+      return commits === 1 ? Promise.reject(new Error("lost")) : Promise.resolve(commands);
+    });
+    assert.deepEqual(await Promise.all([queue.submit("a"), queue.submit("b")]), ["a", "b"]);
+    assert.equal(commits, 2);
+  });
+
+  it("lets one bad command fail alone", async () => {
+    const batches: string[][] = [];
+    const queue = queueOf((commands) => {
+      batches.push([...commands]);
+      return commands.includes("bad")
+        ? Promise.reject(new Error("bad"))
+        : Promise.resolve(commands);
+    });
+    const outcomes = await Promise.allSettled(["a", "bad", "c"].map((one) => queue.submit(one)));
+    assert.deepEqual(
+      outcomes.map(({ status }) => status),
+      ["fulfilled", "rejected", "fulfilled"],
+    );
+    assert.deepEqual(batches, [["a", "bad", "c"], ["a", "bad", "c"], ["a"], ["bad"], ["c"]]);
+  });
+
+  for (const slug of ["SERVICE_UNAVAILABLE", "OUTCOME_UNKNOWN"] as const) {
+    it(`tells everybody ${slug} after one try`, async () => {
+      let commits = 0;
+      const queue = queueOf(() => {
+        commits += 1;
+        return Promise.reject(new PlatformError(slug));
+      });
+      const outcomes = await Promise.allSettled(["a", "b"].map((one) => queue.submit(one)));
+      for (const outcome of outcomes) {
+        assert.ok(outcome.status === "rejected" && isPlatformError(outcome.reason, slug));
+      }
+      assert.equal(commits, 1);
+    });
+  }
+
+  it("does not repeat a single command that was refused by the catalogue", async () => {
+    let commits = 0;
+    const queue = queueOf(() => {
+      commits += 1;
+      return Promise.reject(new PlatformError("INVENTORY_OUT_OF_STOCK"));
+    });
+    await assert.rejects(queue.submit("a"), (e) => isPlatformError(e, "INVENTORY_OUT_OF_STOCK"));
+    assert.equal(commits, 1);
+  });
+
+  it("rejects a refused command and resolves the others of its commit", async () => {
+    const queue = queueOf((commands) =>
+      Promise.resolve(
+        commands.map((one) => (one === "b" ? new Refusal(new PlatformError("NOT_FOUND")) : one)),
+      ),
+    );
+    const [a, b] = await Promise.allSettled(["a", "b"].map((one) => queue.submit(one)));
+    assert.equal(a?.status, "fulfilled");
+    assert.ok(b?.status === "rejected" && isPlatformError(b.reason, "NOT_FOUND"));
+  });
+
+  it("never answers by the wrong outcome when a commit answers too few", async () => {
+    const queue = queueOf((commands) => Promise.resolve(commands.slice(1)));
+    const outcomes = await Promise.allSettled(["a", "b"].map((one) => queue.submit(one)));
+    assert.ok(outcomes.every(({ status }) => status === "rejected"));
+  });
+
+  it("refuses with OVERLOADED what finds it full, and only that", async () => {
+    const { queue, open } = gatedQueue({ queueLengthMax: 2 });
+    const inTime = [queue.submit("a"), queue.submit("b")];
+    await assert.rejects(queue.submit("c"), (e) => isPlatformError(e, "OVERLOADED"));
+    open();
+    assert.deepEqual(await Promise.all(inTime), ["a done", "b done"]);
+    assert.equal(await queue.submit("d"), "d done");
+  });
+
+  it("commits what waits when it is drained, and refuses what comes later", async () => {
+    const { queue, open } = gatedQueue({ batchSizeMax: 1 });
+    const waiting = ["a", "b"].map((one) => queue.submit(one));
+    const drained = queue.drain();
+    await assert.rejects(queue.submit("c"), (e) => isPlatformError(e, "SHUTTING_DOWN"));
+    open();
+    await drained;
+    assert.deepEqual(await Promise.all(waiting), ["a done", "b done"]);
+  });
+});
