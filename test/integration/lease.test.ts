@@ -43,13 +43,15 @@ describe("a leader lease", () => {
       what: "one holds it",
     });
     const until = performance.now() + 2 * DURATION_MS;
+    const holders = new Set<number>();
     await eventually(
       () => {
-        assert.equal(leases.filter((lease) => lease.isHeld()).length, 1);
+        holders.add(leases.filter((lease) => lease.isHeld()).length);
         return performance.now() > until;
       },
-      { ...WAIT, what: "it stays with one over two durations" },
+      { ...WAIT, what: "two durations have passed" },
     );
+    assert.deepEqual([...holders], [1]);
   });
 
   it("goes to another at once when it is given back, with a higher fence", async () => {
@@ -70,13 +72,15 @@ describe("a leader lease", () => {
     const fence = BigInt(first.fence()!);
     const second = start("b");
     await own.close();
+    let believers = 0;
     await eventually(
       () => {
-        assert.ok(!(first.isHeld() && second.isHeld()), "two believed in it at once");
+        believers = Math.max(believers, [first, second].filter((one) => one.isHeld()).length);
         return second.isHeld();
       },
       { ...WAIT, what: "the second holds it" },
     );
+    assert.equal(believers, 1, "two believed in it at once");
     assert.ok(BigInt(second.fence()!) > fence);
   });
 });
