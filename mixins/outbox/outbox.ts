@@ -24,27 +24,32 @@ export interface EventOrigin {
   readonly traceparent?: string | undefined;
 }
 
+/** An event of a shared commit, with the request it belongs to. */
+export type OriginatedEvent = NewEvent & { readonly origin?: EventOrigin | undefined };
+
 /**
- * Stores the events in one statement. `origin` is the present request when not given. An event that
- * its catalogue row does not allow is a programmer error: an AssertionError, nothing is stored.
+ * Stores the events in one statement. An event without an origin of its own has `origin`, the
+ * present request when not given. An event that its catalogue row does not allow is a programmer
+ * error: an AssertionError, nothing is stored.
  */
 export async function appendEvents(
   tx: Transaction,
-  events: readonly NewEvent[],
+  events: readonly OriginatedEvent[],
   origin: EventOrigin | undefined = currentContext(),
 ): Promise<void> {
   if (events.length === 0) return;
   assert(events.length <= EVENTS_PER_APPEND_MAX, `${events.length} events in one append`);
-  const traceparent = origin?.traceparent ?? null;
-  const requestId = origin?.requestId?.slice(0, REQUEST_ID_LENGTH_MAX) ?? null;
-  const rows = events.map((event) => [
-    event.name,
-    event.aggregateId,
-    event.aggregateVersion,
-    checkedPayload(event),
-    traceparent,
-    requestId,
-  ]);
+  const rows = events.map((event) => {
+    const { traceparent, requestId } = event.origin ?? origin ?? {};
+    return [
+      event.name,
+      event.aggregateId,
+      event.aggregateVersion,
+      checkedPayload(event),
+      traceparent ?? null,
+      requestId?.slice(0, REQUEST_ID_LENGTH_MAX) ?? null,
+    ];
+  });
   await tx.run(INSERT_EVENTS, [rows]);
 }
 

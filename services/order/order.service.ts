@@ -1,0 +1,186 @@
+// The order service: prices, placing, payment, cancelling and the way to the buyer. What runs in
+// the background is in order.worker.ts.
+import type { ServiceSchema } from "moleculer";
+import type { Principal } from "../../mixins/auth/tokens.ts";
+import type { Database } from "../../mixins/database/database.ts";
+import { type ActionCall, implement } from "../../mixins/service.ts";
+import { call } from "../contracts/actions.ts";
+import { PlatformError } from "../contracts/errors.ts";
+import { type Order as OrderDto, orderContract } from "../contracts/order.ts";
+import type { Payment, PaymentChannel } from "../contracts/payment.ts";
+import type { PlatformNode } from "../node.ts";
+import { cancelOrder, type CloseOrderDeps } from "./close-order.saga.ts";
+import { type Actor, complete, isShown, type Order, ship } from "./domain/order.ts";
+import { priceLines, refuseRepeatedSkus, totalOf } from "./domain/pricing.ts";
+import { listOrders } from "./order-list.ts";
+import { findOrders, updateOrder } from "./order.repository.ts";
+import { orderDto } from "./order.rows.ts";
+import { type OpenedPayment, payOrder, type PayOrderDeps } from "./pay-order.ts";
+import { PLACE_LEASE_MS, placeOrder, type PlaceOrderDeps } from "./place-order.saga.ts";
+import { createPlacing, type Placing } from "./placing.repository.ts";
+import { createQuotes } from "./quotes.ts";
+
+const CHANNEL_DEFAULT: PaymentChannel = "mock";
+
+export interface OrderDeps extends PlaceOrderDeps, CloseOrderDeps, PayOrderDeps {}
+
+export function wire(node: PlatformNode): ServiceSchema {
+  return createOrderService({
+    ...closeDeps(node),
+    ids: node.ids,
+    quotes: createQuotes(node.broker),
+    currency: node.settings.CURRENCY,
+    placing: wirePlacing(node),
+  });
+}
+
+/** What ending orders needs; the worker needs the same. */
+export function closeDeps(node: PlatformNode): CloseOrderDeps {
+  const { log, failpoint, random, nodeId } = node;
+  return {
+    database: node.database("order"),
+    lease: { owner: nodeId },
+    failpoint,
+    log,
+    random,
+    onEvents: () => node.bus().hintOutbox("order"),
+  };
+}
+
+export function wirePlacing(node: PlatformNode): Placing {
+  return createPlacing({
+    database: node.database("order"),
+    paymentWindowMs: node.settings.ORDER_PAYMENT_WINDOW_MS,
+    lease: { owner: node.nodeId, leaseMs: PLACE_LEASE_MS },
+    onEvents: () => node.bus().hintOutbox("order"),
+  });
+}
+
+export function createOrderService(deps: OrderDeps): ServiceSchema {
+  const { database } = deps;
+
+  const pay = async (
+    { ctx, principal, idempotency }: PayCall,
+    id: string,
+    channel: PaymentChannel,
+  ): Promise<Payment> => {
+    const { payment, isReplay }: OpenedPayment = await payOrder(deps, {
+      ctx,
+      channel,
+      claim: idempotency,
+      findOrder: () => findShown(database, id, (order) => order.userId === principal.userId),
+    });
+    if (isReplay) ctx.meta.isReplay = true;
+    return payment;
+  };
+
+  return {
+    name: "order",
+    actions: implement(orderContract, {
+      prepare: (request) => prepare(deps, request),
+      place: async ({ ctx, params, principal, idempotency }) => {
+        if (idempotency === undefined) throw new PlatformError("IDEMPOTENCY_KEY_REQUIRED");
+        const { userId } = principal;
+        const placed = await placeOrder(deps, { ctx, userId, params, claim: idempotency });
+        if (placed.isReplay) ctx.meta.isReplay = true;
+        return placed.order;
+      },
+      list: async ({ params, principal }) => {
+        const page = await listOrders(database, ownerOf(principal), params);
+        return { ...page, items: page.items.map(orderDto) };
+      },
+      get: async ({ params, principal }) =>
+        orderDto(await findShown(database, params.id, mayHave(principal))),
+      cancel: async ({ ctx, params, principal }) =>
+        orderDto(
+          await cancelOrder(deps, ctx, {
+            id: params.id,
+            actor: actorOf(principal),
+            reason: principal.role === "admin" ? "cancelled_by_admin" : "cancelled_by_buyer",
+            assertVisible: (order) => assertShown(order, mayHave(principal)),
+          }),
+        ),
+      pay: (request) => pay(request, request.params.id, request.params.channel ?? CHANNEL_DEFAULT),
+      payByPayment: (request) => pay(request, request.params.order_id, request.params.channel),
+      ship: ({ params, principal }) =>
+        change(database, params.id, (order, now) => {
+          assertShown(order, mayHave(principal));
+          return ship(order, actorOf(principal), now);
+        }),
+      complete: ({ params, principal }) =>
+        change(database, params.id, (order, now) => {
+          assertShown(order, mayHave(principal));
+          return complete(order, actorOf(principal), now);
+        }),
+    }),
+    stopped: () => deps.placing.drain(),
+  };
+}
+
+type PayCall = Pick<ActionCall<typeof orderContract.pay>, "ctx" | "principal" | "idempotency">;
+
+async function prepare(
+  deps: OrderDeps,
+  { ctx, params }: ActionCall<typeof orderContract.prepare>,
+): Promise<OrderPreview> {
+  refuseRepeatedSkus(params.items);
+  if (params.coupon_code !== undefined) throw new PlatformError("COUPON_UNKNOWN");
+  const skuIds = params.items.map((item) => item.sku_id);
+  const [quoted, { items: levels }] = await Promise.all([
+    deps.quotes.quote(skuIds),
+    call(ctx, "inventory.availability", { sku_ids: skuIds }),
+  ]);
+  const lines = priceLines(params.items, quoted);
+  const available = new Map(levels.map((level) => [level.sku_id, level.available]));
+  return {
+    items: lines.map(({ skuId, productId, name, quantity, price }) => ({
+      sku_id: skuId,
+      product_id: productId,
+      name,
+      quantity,
+      price,
+      is_available: (available.get(skuId) ?? 0) >= quantity,
+    })),
+    total_price: totalOf(lines),
+    discount: 0,
+    currency: deps.currency,
+  };
+}
+
+type OrderPreview = Pick<OrderDto, "total_price" | "discount" | "currency"> & {
+  items: (OrderDto["items"][number] & { is_available: boolean })[];
+};
+
+async function change(
+  database: Database,
+  id: string,
+  decide: Parameters<typeof updateOrder>[1]["decide"],
+): Promise<OrderDto> {
+  return orderDto((await updateOrder(database, { id, decide })).state);
+}
+
+type Owns = (order: Order) => boolean;
+
+/** Another user's order is as unknown as one that does not exist, and so is one being placed. */
+function assertShown(order: Order, owns: Owns): void {
+  if (!isShown(order.status) || !owns(order)) throw new PlatformError("ORDER_NOT_FOUND");
+}
+
+async function findShown(database: Database, id: string, owns: Owns): Promise<Order> {
+  const [order] = await findOrders(database, [id]);
+  if (order === undefined) throw new PlatformError("ORDER_NOT_FOUND");
+  assertShown(order, owns);
+  return order;
+}
+
+function mayHave(principal: Principal): Owns {
+  return (order) => principal.role === "admin" || order.userId === principal.userId;
+}
+
+function ownerOf(principal: Principal): string | null {
+  return principal.role === "admin" ? null : principal.userId;
+}
+
+function actorOf(principal: Principal): Actor {
+  return { who: principal.role, id: principal.userId };
+}
