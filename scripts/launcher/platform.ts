@@ -7,6 +7,7 @@ import type { Settings } from "../../config/schema.ts";
 import type { DataFolder } from "./data-folder.ts";
 import type { ServerKind } from "./find-programs.ts";
 import { SERVER_KINDS, findServer } from "./find-programs.ts";
+import type { GuardedProcess } from "./guard.ts";
 import { installPrograms } from "./install-programs.ts";
 import { LauncherError } from "./launcher-error.ts";
 import type { PlatformState } from "./lock.ts";
@@ -54,6 +55,9 @@ export class Platform {
   readonly #startedAt = new Date();
   #port = 0;
   #servers: RunningServers | null = null;
+  #startingServers: Promise<RunningServers> | null = null;
+  /** The script a step runs now. */
+  #script: GuardedProcess | null = null;
   #nodes: NodeProcess[] = [];
   #environment: Record<string, string> = {};
   #endLogWatch: () => void = () => undefined;
@@ -96,9 +100,12 @@ export class Platform {
     this.#endLogWatch();
     removeRunState(this.#options.folder);
     const [first, ...others] = this.#nodes;
+    await this.#script?.stop();
     await first?.stop();
     await Promise.all(others.map((node) => node.stop()));
-    await this.#servers?.stop();
+    // A start under way cannot be cut short half-way without leaving some of it behind.
+    const servers = await this.#startingServers?.catch(() => null);
+    await servers?.stop();
   }
 
   /** Ends the node processes at once; the guards end the servers when we are gone. */
@@ -153,11 +160,12 @@ export class Platform {
 
   async #startServers(): Promise<string> {
     const { folder, secrets } = this.#options;
-    this.#servers = await startServers({
+    this.#startingServers = startServers({
       dataDir: folder.root,
       credentials: serverCredentials(secrets),
       given: givenServers(process.env),
     });
+    this.#servers = await this.#startingServers;
     const started = this.#serverProcesses();
     for (const server of started) this.#supervisor.watch(asSupervised(server));
     this.#endLogWatch = keepLogsSmall(() => this.#logFiles());
@@ -186,7 +194,8 @@ export class Platform {
   async #runScript(name: string, script: string): Promise<string> {
     const { sourceDir, folder, secrets } = this.#options;
     const settings = { ...this.#environment, DEMO_PASSWORD: secrets.DEMO_PASSWORD };
-    const output = await runScript({ name, script, sourceDir, folder, settings });
+    const onStart = (process: GuardedProcess): void => void (this.#script = process);
+    const output = await runScript({ name, script, sourceDir, folder, settings, onStart });
     return output.trim().split("\n").at(-1) ?? "";
   }
 

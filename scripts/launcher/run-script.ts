@@ -1,6 +1,7 @@
 // Runs one of the product's scripts to its end under the guard, with its output in a log file.
 import { join } from "node:path";
 import type { DataFolder } from "./data-folder.ts";
+import type { GuardedProcess } from "./guard.ts";
 import { startGuarded } from "./guard.ts";
 import { LauncherError } from "./launcher-error.ts";
 import { logSize, readLogFrom } from "./log-files.ts";
@@ -14,6 +15,8 @@ export interface ScriptRun {
   sourceDir: string;
   folder: DataFolder;
   settings: Readonly<Record<string, string>>;
+  /** Gets the process, so that a stop can end it. */
+  onStart: (process: GuardedProcess) => void;
 }
 
 /** Exit code of a migration whose database user may not do what it has to; its output is the SQL to run. */
@@ -31,6 +34,7 @@ export async function runScript(options: ScriptRun): Promise<string> {
     logFile,
     env: { ...inheritedEnvironment(), ...settings, NODE_COMPILE_CACHE: folder.cache },
   });
+  options.onStart(running);
   const { code } = await running.waitForExit();
   const output = readLogFrom(logFile, logStart);
   if (code === 0) return output;
