@@ -32,9 +32,8 @@ export type Envelope = Static<typeof Envelope>;
 /** An event ready to be published. */
 export interface EventMessage {
   readonly name: EventName;
-  /** `<owner>.<outbox id>`, with `.r<n>` from the first republish on. */
-  readonly messageId: string;
   readonly data: string;
+  /** The message id is `<owner>.<outbox id>`, with `.r<n>` from the first republish on. */
   readonly headers: MsgHdrs;
 }
 
@@ -59,9 +58,10 @@ export function encodeEvent(owner: EventOwner, row: OutboxRow): EventMessage {
   const messageHeaders = headers();
   if (row.traceparent !== null) messageHeaders.set(TRACEPARENT_HEADER, row.traceparent);
   if (row.requestId !== null) messageHeaders.set(REQUEST_ID_HEADER, row.requestId);
+  const suffix = row.publishCount === 0 ? "" : `.r${row.publishCount}`;
+  messageHeaders.set(MESSAGE_ID_HEADER, eventId + suffix);
   return {
     name: row.name,
-    messageId: row.publishCount === 0 ? eventId : `${eventId}.r${row.publishCount}`,
     data: `${fields.slice(0, -1)},"payload":${row.payload}}`,
     headers: messageHeaders,
   };

@@ -22,13 +22,13 @@ import { DAY_MS, MINUTE_MS, SECOND_MS } from "../../services/kernel/clock.ts";
 
 export const STREAM_MAX_AGE_MS = 7 * DAY_MS;
 /** A full stream refuses new events; the outbox keeps them. */
-export const STREAM_MAX_BYTES = 1024 * 1024 * 1024;
+const STREAM_MAX_BYTES = 1024 * 1024 * 1024;
 /** Within it the server drops a second publish of the same message id. */
-export const DUPLICATE_WINDOW_MS = 10 * MINUTE_MS;
+const DUPLICATE_WINDOW_MS = 10 * MINUTE_MS;
 /** A delivery that is neither settled nor prolonged within it is delivered again. */
-export const ACK_WAIT_MS = 30 * SECOND_MS;
+const ACK_WAIT_MS = 30 * SECOND_MS;
 /** Deliveries of one durable consumer under way at once, over all nodes. */
-export const ACKS_PENDING_MAX = 1_024;
+const ACKS_PENDING_MAX = 1_024;
 
 const TRIES_UNLIMITED = -1;
 
@@ -92,6 +92,7 @@ export function streamConfig(namespace: string, owner: EventOwner): Partial<Stre
 export function consumerConfigs(
   namespace: string,
   owner: EventOwner,
+  ackWaitMs = ACK_WAIT_MS,
 ): readonly Partial<ConsumerConfig>[] {
   return eventNames()
     .filter((name) => eventOwner(name) === owner)
@@ -102,7 +103,7 @@ export function consumerConfigs(
       ack_policy: AckPolicy.Explicit,
       deliver_policy: DeliverPolicy.All,
       replay_policy: ReplayPolicy.Instant,
-      ack_wait: nanos(ACK_WAIT_MS),
+      ack_wait: nanos(ackWaitMs),
       max_deliver: TRIES_UNLIMITED,
       max_ack_pending: ACKS_PENDING_MAX,
     }));

@@ -11,6 +11,7 @@ import {
 import { createBus, type EventBus } from "../../mixins/channels/jetstream.ts";
 import { CHANNEL_LIMITS, type ChannelLimits } from "../../mixins/channels/limits.ts";
 import { type Database, sql, type Transaction } from "../../mixins/database/database.ts";
+import type { MigrationSettings } from "../../migrations/migrate.ts";
 import { appendEvents } from "../../mixins/outbox/outbox.ts";
 import { EVENT_OWNERS, type EventPayload, type NewEvent } from "../../services/contracts/events.ts";
 import { silentLog, testDatabase } from "./database.ts";
@@ -55,6 +56,9 @@ export interface ChannelBench {
   pay(orderIds: readonly number[]): Promise<void>;
   effects(): Promise<{ total: number; orders: number }>;
   unpublished(): Promise<number>;
+  /** What a child process needs to join: see channel-node.ts. */
+  readonly settings: MigrationSettings;
+  deleteStreams(): Promise<void>;
   drop(): Promise<void>;
 }
 
@@ -76,7 +80,13 @@ export async function channelBench(natsUrl?: string): Promise<ChannelBench> {
   const buses: EventBus[] = [];
   const started: Channels[] = [];
   const openBus = (): EventBus => {
-    const bus = createBus({ url, namespace, name: `test-${namespace}`, log: silentLog });
+    const bus = createBus({
+      url,
+      namespace,
+      name: `test-${namespace}`,
+      log: silentLog,
+      ackWaitMs: 1_000,
+    });
     buses.push(bus);
     return bus;
   };
@@ -97,6 +107,7 @@ export async function channelBench(natsUrl?: string): Promise<ChannelBench> {
     inventory,
     namespace,
     natsUrl: url,
+    settings: bench.settings,
     openBus,
     startRelay: (options = {}) =>
       start({
@@ -129,6 +140,7 @@ export async function channelBench(natsUrl?: string): Promise<ChannelBench> {
     async unpublished() {
       return Number((await orders.row<{ total: string }>(OPEN_OUTBOX))?.total);
     },
+    deleteStreams: () => deleteStreams(url, namespace),
     async drop() {
       await Promise.all(started.map((channels) => channels.stop()));
       await Promise.all(buses.map((bus) => bus.close()));
@@ -183,4 +195,8 @@ async function deleteStreams(url: string, namespace: string): Promise<void> {
     await manager.streams.delete(`${namespace}_${owner}`).catch(() => undefined);
   }
   await connection.close();
+}
+
+export function range(from: number, count: number): number[] {
+  return Array.from({ length: count }, (_unused, index) => from + index);
 }
