@@ -1,11 +1,12 @@
 // Background work of the product service: its outbox and consumers, the second deletes of changed
-// products, and the hot list.
+// products, the hot list, and idempotency keys that have run out.
 import type { ServiceSchema } from "moleculer";
 import { consumer } from "../../mixins/channels/channel.ts";
 import { channelsMixin } from "../../mixins/channels/channels.mixin.ts";
 import { repeatEvery } from "../../mixins/channels/repeat.ts";
+import { purgeIdempotencyKeys } from "../../mixins/idempotency/idempotency.repository.ts";
 import { createRedis } from "../../mixins/redis/redis.ts";
-import { SECOND_MS } from "../kernel/clock.ts";
+import { MINUTE_MS, SECOND_MS } from "../kernel/clock.ts";
 import type { PlatformNode } from "../node.ts";
 import { newestVersions, runSecondDeletes, scheduleSecondDelete } from "./cache-invalidation.ts";
 import { createHotProducts, HOT_ROLL_UP_INTERVAL_MS } from "./hot-products.ts";
@@ -16,6 +17,7 @@ import { createRedisGuard } from "./redis-guard.ts";
 /** Nobody waits for these commands, and the roll-up sums up to 120,000 members. */
 const REDIS_TIMEOUT_MS = SECOND_MS;
 const SECOND_DELETE_INTERVAL_MS = SECOND_MS / 2;
+const PURGE_INTERVAL_MS = MINUTE_MS;
 
 export function wire(node: PlatformNode): ServiceSchema {
   const { broker, clock, failpoint, log, nodeId, random, settings } = node;
@@ -32,6 +34,9 @@ export function wire(node: PlatformNode): ServiceSchema {
   const background = [
     repeatEvery(SECOND_DELETE_INTERVAL_MS, log, () => runSecondDeletes(database, cache)),
     repeatEvery(HOT_ROLL_UP_INTERVAL_MS, log, () => hot.rollUp()),
+    repeatEvery(PURGE_INTERVAL_MS, log, async () => {
+      await purgeIdempotencyKeys(database);
+    }),
   ];
   return {
     name: "product-worker",

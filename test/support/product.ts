@@ -28,7 +28,7 @@ export type Caller = "public" | "customer" | "admin";
 export interface ProductNode {
   readonly node: PlatformNode;
   readonly broker: ServiceBroker;
-  /** Names of the statements run on the product schema since the last `clear`. */
+  /** Names of the statements run on the product schema by this node. */
   readonly statements: string[];
   as<Name extends ActionName>(
     caller: Caller,
@@ -47,7 +47,8 @@ export async function productNode(
   options: {
     readonly services?: readonly ("product" | "product-worker")[];
     readonly redisUrl?: string;
-    readonly mysqlUrl?: string;
+    /** Port of a link to the database server on this machine. */
+    readonly mysqlPort?: number;
   } = {},
 ): Promise<ProductNode> {
   const { services = ["product", "product-worker"] } = options;
@@ -56,7 +57,7 @@ export async function productNode(
     {},
     {
       NAMESPACE: schemas.settings.NAMESPACE,
-      MYSQL_URL: schemas.settings.MYSQL_URL,
+      MYSQL_URL: withPort(schemas.settings.MYSQL_URL, options.mysqlPort),
       DATABASE_SECRET: schemas.settings.DATABASE_SECRET,
       REDIS_URL: options.redisUrl ?? servers.redisUrl,
       NATS_URL: servers.natsUrl,
@@ -69,6 +70,7 @@ export async function productNode(
   const statements: string[] = [];
   const database = schemas.database("product", {
     onStatement: (name) => void statements.push(name),
+    ...(options.mysqlPort === undefined ? {} : { host: "127.0.0.1", port: options.mysqlPort }),
   });
   const node: PlatformNode = {
     ...createNode({ settings }),
@@ -107,6 +109,13 @@ export async function productNode(
       await node.close();
     },
   };
+}
+
+function withPort(url: string, port: number | undefined): string {
+  if (port === undefined) return url;
+  const changed = new URL(url);
+  changed.port = String(port);
+  return changed.href;
 }
 
 /** Snowflakes without a lease: each node of this process has its own worker id. */
