@@ -25,11 +25,15 @@ const PROGRESS_TABLE = `CREATE TABLE IF NOT EXISTS migration_progress (
 /** Table, column or key exists already; a row exists already; nothing there to drop. */
 const ALREADY_DONE: ReadonlySet<number> = new Set([1050, 1051, 1060, 1061, 1062, 1091]);
 
+const UNKNOWN_SCHEMA = 1049;
+
 export class SchemaMigrator {
+  readonly #files: readonly MigrationFile[];
   readonly #sequelize: Sequelize;
   readonly #umzug: Umzug;
 
   constructor(address: MigratorAddress, files: readonly MigrationFile[]) {
+    this.#files = files;
     this.#sequelize = new Sequelize({
       dialect: "mysql",
       host: address.host,
@@ -67,7 +71,12 @@ export class SchemaMigrator {
   }
 
   async pending(): Promise<string[]> {
-    return (await this.#umzug.pending()).map(({ name }) => name);
+    try {
+      return (await this.#umzug.pending()).map(({ name }) => name);
+    } catch (error) {
+      if (errorNumber(error) !== UNKNOWN_SCHEMA) throw error;
+      return this.#files.map(({ name }) => name);
+    }
   }
 
   async executed(): Promise<string[]> {
@@ -120,6 +129,9 @@ export class SchemaMigrator {
 }
 
 function isAlreadyDone(error: unknown): boolean {
-  const parent = (error as { parent?: { errno?: number } }).parent;
-  return ALREADY_DONE.has(parent?.errno ?? 0);
+  return ALREADY_DONE.has(errorNumber(error));
+}
+
+function errorNumber(error: unknown): number {
+  return (error as { parent?: { errno?: number } }).parent?.errno ?? 0;
 }
