@@ -29,7 +29,7 @@ import {
   serverCredentials,
   settingSecrets,
 } from "./start-settings.ts";
-import type { SupervisedProcess } from "./supervisor.ts";
+import type { SupervisedProcess, SupervisorOptions } from "./supervisor.ts";
 import { Supervisor } from "./supervisor.ts";
 import { waitUntil } from "./wait-until.ts";
 
@@ -43,6 +43,8 @@ export interface PlatformOptions {
   folder: DataFolder;
   secrets: Secrets;
   progress: Progress;
+  /** A node process that ends waits for the next change of the source code instead of coming back. */
+  isDev: boolean;
   /** A process ended too often: the platform cannot go on by itself. */
   onGiveUp: (error: LauncherError) => void;
 }
@@ -51,7 +53,8 @@ export class Platform {
   state: PlatformState = "starting";
   readonly settings: Settings;
   readonly #options: PlatformOptions;
-  readonly #supervisor: Supervisor;
+  readonly #serverSupervisor: Supervisor;
+  readonly #nodeSupervisor: Supervisor;
   readonly #startedAt = new Date();
   #port = 0;
   #servers: RunningServers | null = null;
@@ -66,11 +69,15 @@ export class Platform {
     this.#options = options;
     this.settings = checkSettings(process.env, options.secrets);
     this.#port = this.settings.PORT;
-    this.#supervisor = new Supervisor({
+    const handlers: SupervisorOptions = {
       onCrash: (crashed, backoffMs) => this.#reportCrash(crashed, backoffMs),
       onRestart: () => this.#writeState(),
       onGiveUp: (crashed) => this.#giveUp(crashed),
-    });
+    };
+    this.#serverSupervisor = new Supervisor(handlers);
+    this.#nodeSupervisor = new Supervisor(
+      options.isDev ? { ...handlers, crashesMax: 0 } : handlers,
+    );
   }
 
   /** Public URL of the gateway. */
@@ -96,7 +103,8 @@ export class Platform {
   /** The gateway drains first, then the services finish, then the servers end. Safe at any moment. */
   async stop(): Promise<void> {
     this.state = "stopping";
-    this.#supervisor.stop();
+    this.#serverSupervisor.stop();
+    this.#nodeSupervisor.stop();
     this.#endLogWatch();
     removeRunState(this.#options.folder);
     const [first, ...others] = this.#nodes;
@@ -115,7 +123,7 @@ export class Platform {
 
   /** Restarts every node process, for a change of the source code. */
   async restartNodes(): Promise<void> {
-    await Promise.all(this.#nodes.map((node) => this.#supervisor.restart(node)));
+    await Promise.all(this.#nodes.map((node) => this.#nodeSupervisor.restart(node)));
     await Promise.all(this.#nodes.map((node) => node.waitUntilReady()));
   }
 
@@ -167,7 +175,7 @@ export class Platform {
     });
     this.#servers = await this.#startingServers;
     const started = this.#serverProcesses();
-    for (const server of started) this.#supervisor.watch(asSupervised(server));
+    for (const server of started) this.#serverSupervisor.watch(asSupervised(server));
     this.#endLogWatch = keepLogsSmall(() => this.#logFiles());
     this.#environment = await this.#nodeEnvironment(this.#servers);
     writePlatformEnv(folder, this.#environment);
@@ -203,7 +211,7 @@ export class Platform {
     this.#nodes = await this.#planNodes();
     step.say(this.#nodes.map((node) => node.name).join(", "));
     await Promise.all(this.#nodes.map((node) => node.start()));
-    for (const node of this.#nodes) this.#supervisor.watch(node);
+    for (const node of this.#nodes) this.#nodeSupervisor.watch(node);
     this.#writeState();
     await Promise.all(this.#nodes.map((node) => node.waitUntilReady()));
     if (this.#servesHttp()) await this.#waitUntilServing();
@@ -290,10 +298,15 @@ export class Platform {
   }
 
   #giveUp(crashed: SupervisedProcess): void {
+    // While it starts, the step that waits for it tells the fault.
+    if (this.state !== "running") return;
     const logFile = this.#logFileOf(crashed.name);
+    const isNode = this.#nodes.some((node) => node.name === crashed.name);
     this.#options.onGiveUp(
       new LauncherError(
-        `${crashed.name} ended too often within a minute and is not started again.`,
+        this.#options.isDev && isNode
+          ? `${crashed.name} ended; it starts again at the next change.`
+          : `${crashed.name} ended too often within a minute and is not started again.`,
         `Its log says why: ${logFile}`,
         { logFile },
       ),

@@ -22,6 +22,8 @@ export interface SupervisorOptions {
   onRestart: (process: SupervisedProcess) => void;
   /** A process ended too often within a minute; it is not started again. */
   onGiveUp: (process: SupervisedProcess) => void;
+  /** Starts allowed within a minute; 5 when not given, 0 = a process that ended stays down. */
+  crashesMax?: number;
   /** Waits this many milliseconds; handed in so that tests need not. */
   pause?: (ms: number) => Promise<unknown>;
 }
@@ -34,6 +36,7 @@ export function restartBackoffMs(crashes: number): number {
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #pause: (ms: number) => Promise<unknown>;
+  readonly #crashesMax: number;
   readonly #crashTimes = new Map<SupervisedProcess, number[]>();
   /** Processes whose end is our own doing. */
   readonly #expected = new Set<SupervisedProcess>();
@@ -42,6 +45,7 @@ export class Supervisor {
   constructor(options: SupervisorOptions) {
     this.#options = options;
     this.#pause = options.pause ?? delay;
+    this.#crashesMax = options.crashesMax ?? CRASHES_MAX;
   }
 
   /** Watches a process that runs now. */
@@ -76,7 +80,7 @@ export class Supervisor {
   async #bringBack(process: SupervisedProcess): Promise<void> {
     for (;;) {
       const crashes = this.#countCrash(process);
-      if (crashes > CRASHES_MAX) {
+      if (crashes > this.#crashesMax) {
         this.#options.onGiveUp(process);
         return;
       }

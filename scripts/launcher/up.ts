@@ -78,10 +78,14 @@ class Launch {
     const progress = this.#progress;
     const secrets = openSecrets(folder);
     const onGiveUp = (error: LauncherError): void => {
+      if (isDev) {
+        progress.line(`  ${error.message} ${error.wayOut}`);
+        return;
+      }
       explain(error);
-      if (!isDev) void this.#end(error.exitCode, "A process does not stay up");
+      void this.#end(error.exitCode, "A process does not stay up");
     };
-    const platform = new Platform({ sourceDir, folder, secrets, progress, onGiveUp });
+    const platform = new Platform({ sourceDir, folder, secrets, progress, isDev, onGiveUp });
     this.#platform = platform;
     await platform.start();
     if (isDev) restartOnChange(platform, sourceDir, (text) => progress.line(text));
