@@ -1,6 +1,8 @@
 // The user service on a node of its own, over real MySQL, Redis and NATS. Several of them on one
 // TestDatabase are several nodes of one platform.
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { loadSettings } from "../../config/load.ts";
 import type { CallHeaders, CallMeta } from "../../mixins/service.ts";
 import {
@@ -41,31 +43,47 @@ export interface UserNode {
 
 let customers = 0;
 
+/** The settings of a node that runs the user service alone. */
+export async function environmentOf(schemas: TestDatabase): Promise<Record<string, string>> {
+  const servers = await testServers();
+  return {
+    SERVICES: "user",
+    NAMESPACE: schemas.settings.NAMESPACE,
+    MYSQL_URL: schemas.settings.MYSQL_URL,
+    DATABASE_SECRET: schemas.settings.DATABASE_SECRET,
+    REDIS_URL: servers.redisUrl,
+    NATS_URL: servers.natsUrl,
+    JWT_SECRET: SECRET,
+    PAYMENT_WEBHOOK_SECRET: WEBHOOK_SECRET,
+    ADMIN_EMAIL: ADMIN.email,
+    ADMIN_PASSWORD: ADMIN.password,
+    LOG_LEVEL: process.env["TEST_LOG_LEVEL"] ?? "fatal",
+  };
+}
+
+/** A port of the loopback that nobody listened on a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
 export async function userNode(
   schemas: TestDatabase,
-  options: { readonly services?: string; readonly clock?: Clock } = {},
+  options: {
+    readonly overrides?: Readonly<Record<string, string>>;
+    readonly clock?: Clock;
+  } = {},
 ): Promise<UserNode> {
-  const servers = await testServers();
-  const settings = loadSettings(
-    {},
-    {
-      SERVICES: options.services ?? "user",
-      NAMESPACE: schemas.settings.NAMESPACE,
-      MYSQL_URL: schemas.settings.MYSQL_URL,
-      DATABASE_SECRET: schemas.settings.DATABASE_SECRET,
-      REDIS_URL: servers.redisUrl,
-      NATS_URL: servers.natsUrl,
-      JWT_SECRET: SECRET,
-      PAYMENT_WEBHOOK_SECRET: WEBHOOK_SECRET,
-      ADMIN_EMAIL: ADMIN.email,
-      ADMIN_PASSWORD: ADMIN.password,
-      LOG_LEVEL: process.env["TEST_LOG_LEVEL"] ?? "fatal",
-    },
-  );
-  const { node, stop } = await runNode({
-    settings,
+  const environment = { ...(await environmentOf(schemas)), ...options.overrides };
+  const running = await runNode({
+    settings: loadSettings({}, environment),
     ...(options.clock === undefined ? {} : { clock: options.clock }),
   });
+  const { node } = running;
   const as: UserNode["as"] = ({ token, clientIp, headers }, name, params) => {
     const meta: CallMeta = {
       ...(token === undefined ? {} : { token }),
@@ -83,6 +101,6 @@ export async function userNode(
       const session = await as({}, "user.login", { email, password: PASSWORD });
       return { email, id, session, token: session.access_token };
     },
-    stop,
+    stop: () => running.stop(),
   };
 }
