@@ -84,6 +84,8 @@ export function natsOptions(url: string): object {
   };
 }
 
+type TracingExporter = "Jaeger";
+
 function tracingOptions(settings: Settings): NonNullable<BrokerOptions["tracing"]> {
   if (settings.JAEGER_ENDPOINT === "") return { enabled: false };
   return {
@@ -92,6 +94,13 @@ function tracingOptions(settings: Settings): NonNullable<BrokerOptions["tracing"
     sampling: { rate: settings.TRACE_RATIO },
     // Parameters hold passwords and addresses; spans carry names only.
     tags: { action: { params: false, meta: false, response: false }, event: { params: false } },
-    exporter: { type: "Jaeger", options: { endpoint: settings.JAEGER_ENDPOINT } },
+    exporter: jaegerExporter(settings.JAEGER_ENDPOINT),
   };
+}
+
+/** Moleculer's types know no other options than the endpoint's. legacyMode would cut W3C trace ids
+ * to 64 bits. */
+function jaegerExporter(endpoint: string): TracingExporter {
+  const exporter: unknown = { type: "Jaeger", options: { endpoint, legacyMode: false } };
+  return exporter as TracingExporter;
 }

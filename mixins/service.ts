@@ -32,6 +32,8 @@ export type PlatformCallContext = Context<unknown, CallMeta>;
 export interface CallMeta {
   token?: string;
   traceparent?: string;
+  /** X-Request-Id of the HTTP request; the trace has an id of its own. */
+  requestId?: string;
   /** Address the request counts under; for throttles, never for decisions. */
   clientIp?: string;
   /** Set by a service that answered from a stored idempotency key. */

@@ -6,6 +6,7 @@ import type { Clock } from "../../services/kernel/clock.ts";
 import { runInContext } from "../context.ts";
 import type { Log } from "../log.ts";
 import type { CallHeaders, CallLocals, CallMeta } from "../service.ts";
+import { traceparentOfSpan } from "../tracing/traceparent.ts";
 
 /** Moleculer's own middlewares, first = innermost: Timeout stands inside CircuitBreaker. */
 export const MIDDLEWARE_ORDER = [
@@ -78,13 +79,19 @@ export function contextMiddleware(): Middleware {
     name: "RequestContext",
     localAction(handler: ActionHandler): ActionHandler {
       return function inContext(ctx: Context) {
-        const { traceparent } = ctx.meta as CallMeta;
+        const meta = ctx.meta as CallMeta;
+        const traceparent = ctx.span === null ? meta.traceparent : traceparentOfSpan(spanOf(ctx));
         const userId = (ctx.locals as CallLocals | null)?.principal?.userId;
-        const context = { requestId: ctx.requestID ?? ctx.id, traceparent, userId };
+        const requestId = meta.requestId ?? ctx.requestID ?? ctx.id;
+        const context = { requestId, traceparent, userId };
         return runInContext(context, () => handler.call(this, ctx) as unknown);
       };
     },
   };
+}
+
+function spanOf(ctx: Context): { id: string; traceID: string; sampled: boolean } {
+  return ctx.span as unknown as { id: string; traceID: string; sampled: boolean };
 }
 
 /** Logs a programmer's error where it happened and lets only INTERNAL leave the node: the message

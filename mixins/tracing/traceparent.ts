@@ -21,3 +21,19 @@ export function parseTraceparent(header: string | undefined): TraceParent | unde
 export function formatTraceparent({ traceId, parentId, isSampled }: TraceParent): string {
   return `00-${traceId}-${parentId}-${isSampled ? "01" : "00"}`;
 }
+
+const SPAN_ID_LENGTH = 16;
+
+/** The trace context of a Moleculer span, with the id that its Jaeger exporter gives the span: the
+ * first 16 hex digits of the span's UUID. */
+export function traceparentOfSpan(span: {
+  readonly id: string;
+  readonly traceID: string;
+  readonly sampled: boolean;
+}): string {
+  return formatTraceparent({
+    traceId: span.traceID.replaceAll("-", ""),
+    parentId: span.id.replaceAll("-", "").slice(0, SPAN_ID_LENGTH),
+    isSampled: span.sampled,
+  });
+}

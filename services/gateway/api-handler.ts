@@ -8,7 +8,7 @@ import { type Authenticate, ANONYMOUS, type Caller } from "./authenticate.ts";
 import { type JsonBody, readJsonBody } from "./body.ts";
 import type { ClientAddress } from "./client-address.ts";
 import type { Composition } from "./compositions.ts";
-import { sendJson } from "./http-errors.ts";
+import { sendJson, sendNothing } from "./http-errors.ts";
 import type { LimitRule, RateLimiter, Subject } from "./rate-limit.ts";
 import { idempotencyHeaders } from "./request.ts";
 import type { PublicRoute } from "./route-table.ts";
@@ -119,8 +119,7 @@ function readParams(route: PublicRoute, input: Parameters<PublicRoute["reader"][
 function reply(response: ServerResponse, status: number, data: unknown): void {
   if (response.destroyed) return;
   if (status === 204) {
-    response.writeHead(204);
-    response.end();
+    sendNothing(response);
     return;
   }
   sendJson(response, status, { code: 0, message: "OK", data });

@@ -3,12 +3,12 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { ServiceSchema } from "moleculer";
 import ApiGateway from "moleculer-web";
-import { parseTraceparent } from "../../mixins/tracing/traceparent.ts";
 import { PlatformError } from "../contracts/errors.ts";
 import type { PlatformNode } from "../node.ts";
 import { type ApiHandler, type ApiRequest, createApiHandler } from "./api-handler.ts";
 import { createAuthenticate } from "./authenticate.ts";
 import { createClientAddress } from "./client-address.ts";
+import { createCallOptions } from "./call-options.ts";
 import { createCompositions } from "./compositions.ts";
 import { publicSlug, requestIdOf, sendError } from "./http-errors.ts";
 import { closeHttpServer, createHttpServer } from "./http-server.ts";
@@ -86,7 +86,7 @@ function createGatewayService(parts: GatewayParts): ServiceSchema {
       logResponse: null,
       logRequestParams: null,
       logRouteRegistration: null,
-      rootCallOptions: setCallOptions,
+      rootCallOptions: createCallOptions(node),
       routes: [apiRoute(parts), rootRoute(parts, state), docsRoute()],
     },
     methods: {
@@ -130,23 +130,6 @@ function createGatewayService(parts: GatewayParts): ServiceSchema {
       });
     },
   } as unknown as ServiceSchema;
-}
-
-function setCallOptions(
-  options: Record<string, unknown>,
-  request: IncomingMessage,
-  response: ServerResponse,
-): void {
-  options["requestID"] = requestIdOf(response);
-  const { traceparent } = request.headers;
-  const parent = typeof traceparent === "string" ? parseTraceparent(traceparent) : undefined;
-  if (parent === undefined) return;
-  options["meta"] = { traceparent };
-  options["parentSpan"] = {
-    traceID: parent.traceId,
-    id: parent.parentId,
-    sampled: parent.isSampled,
-  };
 }
 
 function apiRoute({ routes, handler }: GatewayParts): object {

@@ -86,16 +86,43 @@ function errorHeaders(status: number, details: unknown): Record<string, string> 
   return {};
 }
 
+const requestIds = new WeakMap<ServerResponse, string>();
+
+/** moleculer-web puts the trace's id into this header; the request's own is put back when sending. */
+export function rememberRequestId(response: ServerResponse, id: string): void {
+  requestIds.set(response, id);
+}
+
 export function requestIdOf(response: ServerResponse): string | undefined {
-  const id = response.getHeader("X-Request-Id");
-  return typeof id === "string" ? id : undefined;
+  return requestIds.get(response);
+}
+
+/** Sends head and body at once. */
+export function sendText(response: ServerResponse, status: number, content: Content): void {
+  const id = requestIdOf(response);
+  if (id !== undefined) response.setHeader("X-Request-Id", id);
+  response.writeHead(status, {
+    "Content-Type": content.type,
+    "Content-Length": Buffer.byteLength(content.text),
+  });
+  response.end(content.text);
+}
+
+export interface Content {
+  readonly type: string;
+  readonly text: string;
 }
 
 export function sendJson(response: ServerResponse, status: number, body: unknown): void {
-  const text = JSON.stringify(body);
-  response.writeHead(status, {
-    "Content-Type": "application/json; charset=utf-8",
-    "Content-Length": Buffer.byteLength(text),
+  sendText(response, status, {
+    type: "application/json; charset=utf-8",
+    text: JSON.stringify(body),
   });
-  response.end(text);
+}
+
+export function sendNothing(response: ServerResponse): void {
+  const id = requestIdOf(response);
+  if (id !== undefined) response.setHeader("X-Request-Id", id);
+  response.writeHead(204);
+  response.end();
 }

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { PlatformError } from "../contracts/errors.ts";
-import { sendError } from "./http-errors.ts";
+import { rememberRequestId, sendError, sendNothing } from "./http-errors.ts";
 import { URL_LENGTH_MAX } from "./limits.ts";
 
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
@@ -29,7 +29,7 @@ export function createPreflight(
   return (request, response) => {
     const given = request.headers["x-request-id"];
     const isGood = typeof given === "string" && REQUEST_ID_FORM.test(given);
-    response.setHeader("X-Request-Id", isGood ? given : randomUUID());
+    rememberRequestId(response, isGood ? given : randomUUID());
     setSecurityHeaders(response);
     const { origin } = request.headers;
     const isCors = origin !== undefined && allowlist.has(origin);
@@ -44,8 +44,7 @@ export function createPreflight(
     }
     if (request.method !== "OPTIONS") return false;
     response.setHeader("Allow", allowedMethods(pathOf(request)).join(", "));
-    response.writeHead(204);
-    response.end();
+    sendNothing(response);
     return true;
   };
 }

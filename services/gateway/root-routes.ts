@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import type { PlatformNode } from "../node.ts";
 import { DOCS_PAGE, DOCS_SCRIPT } from "./docs-page.ts";
-import { sendJson } from "./http-errors.ts";
+import { sendJson, sendText } from "./http-errors.ts";
 
 type RootHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
@@ -43,10 +43,10 @@ export function createRootHandlers(parts: RootParts): Readonly<Record<string, Ro
       sendJson(response, 200, parts.document());
     },
     "GET /docs": (_request, response) => {
-      sendText(response, "text/html; charset=utf-8", DOCS_PAGE);
+      sendPage(response, "text/html; charset=utf-8", DOCS_PAGE);
     },
     "GET /docs/start.js": (_request, response) => {
-      sendText(response, "text/javascript; charset=utf-8", DOCS_SCRIPT);
+      sendPage(response, "text/javascript; charset=utf-8", DOCS_SCRIPT);
     },
   };
 }
@@ -88,8 +88,7 @@ async function answersInTime(probe: () => Promise<void>): Promise<boolean> {
   return isAnswered;
 }
 
-function sendText(response: ServerResponse, type: string, text: string): void {
+function sendPage(response: ServerResponse, type: string, text: string): void {
   response.setHeader("Content-Security-Policy", PAGE_POLICY);
-  response.writeHead(200, { "Content-Type": type, "Content-Length": Buffer.byteLength(text) });
-  response.end(text);
+  sendText(response, 200, { type, text });
 }
