@@ -1,13 +1,9 @@
 // Gives a `<owner>-worker` service the life-cycle of its durable messages and the actions of
-// messagingContract. Adds one method, `channels()`.
+// messagingContract. Adds one method, `channels()`, which gives the Channels and their stats().
 import type { ServiceSchema } from "moleculer";
 import { messagingContract } from "../../services/contracts/messaging.ts";
 import { implement } from "../service.ts";
-import { type Channels, type ChannelsOptions, createChannels } from "./channels.ts";
-
-export interface ChannelsMethods {
-  channels(): Channels;
-}
+import { type ChannelsOptions, createChannels } from "./channels.ts";
 
 /** Asserts at once that the consumers are those of the event catalogue. */
 export function channelsMixin(options: ChannelsOptions): Partial<ServiceSchema> {
