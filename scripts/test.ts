@@ -1,7 +1,6 @@
 // `npm test`: static checks, then every suite on one throw-away set of real servers. Nothing is skipped: a check
 // that cannot run and a suite without tests are failures. The last line is "N passed, N failed".
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { dataFolderAt } from "./launcher/data-folder.ts";
 import { findServer, SERVER_KINDS } from "./launcher/find-programs.ts";
@@ -14,6 +13,7 @@ import { inheritedEnvironment } from "./launcher/node-process.ts";
 import type { RunningServers } from "./launcher/servers.ts";
 import { startServers } from "./launcher/servers.ts";
 import { listenForStop } from "./launcher/stop-signals.ts";
+import { makeThrowAwayFolder, removeThrowAwayFolder } from "./launcher/throw-away-folder.ts";
 import type { Check } from "./test-run/checks.ts";
 import { checksOf } from "./test-run/checks.ts";
 import type { Suite, SuiteResult } from "./test-run/suites.ts";
@@ -26,7 +26,7 @@ const OUTPUT_LINES_SHOWN = 60;
 const INTERRUPTED_EXIT_CODE = 130;
 
 class TestRun {
-  readonly #workDir = mkdtempSync(join(tmpdir(), "flash-sale-npm-test-"));
+  readonly #workDir = makeThrowAwayFolder("flash-sale-npm-test-");
   readonly #running = new Set<GuardedProcess>();
   #servers: RunningServers | null = null;
   #passed = 0;
@@ -53,7 +53,7 @@ class TestRun {
   async stop(): Promise<void> {
     await Promise.all([...this.#running].map((process) => process.stop()));
     await this.#servers?.stop();
-    rmSync(this.#workDir, { recursive: true, force: true, maxRetries: 3 });
+    removeThrowAwayFolder(this.#workDir);
   }
 
   async #runChecks(checks: readonly Check[]): Promise<void> {

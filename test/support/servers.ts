@@ -1,11 +1,12 @@
 // The real servers tests run on: one throw-away set per test process, or the set whose URLs are in the
 // environment (TEST_MYSQL_URL, TEST_REDIS_URL, TEST_NATS_URL), so that several runs can share one.
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { signalPid } from "../../scripts/launcher/guard.ts";
 import type { RunningServers } from "../../scripts/launcher/servers.ts";
 import { startServers } from "../../scripts/launcher/servers.ts";
+import {
+  makeThrowAwayFolder,
+  removeThrowAwayFolder,
+} from "../../scripts/launcher/throw-away-folder.ts";
 
 const FOLDER_PREFIX = "flash-sale-test-";
 
@@ -38,26 +39,14 @@ async function openShared(): Promise<TestServers> {
  * of the process the servers are killed and the folder removed.
  */
 export async function startThrowAwayServers(): Promise<RunningServers & { dataDir: string }> {
-  removeAbandonedFolders();
-  const dataDir = mkdtempSync(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
+  const dataDir = makeThrowAwayFolder(FOLDER_PREFIX);
   const servers = await startServers({ dataDir });
   const removeAll = (): void => {
     for (const server of Object.values(servers.processes)) {
       if (server.isRunning()) signalPid(server.pid, "SIGKILL");
     }
-    rmSync(dataDir, { recursive: true, force: true, maxRetries: 3 });
+    removeThrowAwayFolder(dataDir);
   };
   process.once("exit", removeAll);
   return { ...servers, dataDir };
-}
-
-/** Folders of test processes that were killed before they could tidy up. */
-function removeAbandonedFolders(): void {
-  for (const name of readdirSync(tmpdir())) {
-    if (!name.startsWith(FOLDER_PREFIX)) continue;
-    const pid = Number.parseInt(name.slice(FOLDER_PREFIX.length), 10);
-    if (Number.isInteger(pid) && !signalPid(pid, 0)) {
-      rmSync(join(tmpdir(), name), { recursive: true, force: true, maxRetries: 3 });
-    }
-  }
 }
