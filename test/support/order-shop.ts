@@ -1,6 +1,7 @@
 // Nodes of one platform on real servers, started as the product starts them, and what order tests
 // ask of them: sell a SKU, place an order, look at it and at the stock.
 import { randomBytes, randomUUID } from "node:crypto";
+import { Webhook } from "standardwebhooks";
 import { loadSettings } from "../../config/load.ts";
 import type { ServiceUnit } from "../../config/roles.ts";
 import type { Settings } from "../../config/schema.ts";
@@ -14,6 +15,7 @@ import {
 import type { Role } from "../../services/contracts/contract.ts";
 import type { StockLevel } from "../../services/contracts/inventory.ts";
 import type { Order } from "../../services/contracts/order.ts";
+import type { Payment } from "../../services/contracts/payment.ts";
 import { must } from "../../services/kernel/assert.ts";
 import type { Failpoint } from "../../services/kernel/failpoint.ts";
 import type { PlatformNode } from "../../services/node.ts";
@@ -51,6 +53,8 @@ export interface ShopNode {
   sell(stock: number, price?: number): Promise<string>;
   place(user: ShopUser, items: ActionParams<"order.place">["items"], key?: string): Promise<Order>;
   stockOf(skuId: string): Promise<StockLevel>;
+  /** Delivers the provider's signed word that this payment succeeded. */
+  capture(payment: Payment, webhookId?: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -114,6 +118,24 @@ export async function shopNode(
     },
     place: (user, items, key = randomUUID()) =>
       as(user, "order.place", { items }, placeHeaders(key, JSON.stringify(items))),
+    async capture(payment, webhookId = randomUUID()) {
+      const body = JSON.stringify({
+        payment_id: payment.id,
+        status: "succeeded",
+        amount: payment.amount,
+        provider_ref: `ref-${payment.id}`,
+      });
+      const sentAt = new Date();
+      const signature = new Webhook(WEBHOOK_SECRET).sign(webhookId, sentAt, body);
+      const headers = {
+        "webhook-id": webhookId,
+        "webhook-timestamp": String(Math.floor(sentAt.getTime() / 1_000)),
+        "webhook-signature": signature,
+      };
+      const rawBody = Buffer.from(body).toString("base64");
+      const params = { payment_id: payment.id, headers, raw_body: rawBody };
+      await call(broker, "payment.receiveCallback", params);
+    },
     stockOf: (skuId) => as(ADMIN, "inventory.get", { sku_id: skuId }),
   };
 }
@@ -126,3 +148,15 @@ export function placeHeaders(key: string, body: string): CallHeaders {
     idempotency_fingerprint: Buffer.from(body).toString("hex").padEnd(64, "0").slice(-64),
   };
 }
+
+/** Every service an order meets, and its background work. */
+export const TRADE_UNITS: readonly ServiceUnit[] = [
+  "user",
+  "product",
+  "inventory",
+  "inventory-worker",
+  "order",
+  "order-worker",
+  "payment",
+  "payment-worker",
+];
