@@ -9,6 +9,8 @@ export interface EventuallyOptions {
   timeoutMs: number;
   /** What is waited for, as it shall stand in the failure: "the order is paid". */
   what: string;
+  /** Pause between two checks in milliseconds; longer where a check itself is limited or costly. */
+  intervalMs?: number;
 }
 
 /**
@@ -17,7 +19,7 @@ export interface EventuallyOptions {
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,
-  { timeoutMs, what }: EventuallyOptions,
+  { timeoutMs, what, intervalMs = POLL_INTERVAL_MS }: EventuallyOptions,
 ): Promise<Exclude<T, false | null | undefined>> {
   const deadline = performance.now() + timeoutMs;
   let lastError: unknown;
@@ -31,7 +33,7 @@ export async function eventually<T>(
       lastError = error;
     }
     if (performance.now() >= deadline) break;
-    await delay(POLL_INTERVAL_MS);
+    await delay(intervalMs);
   }
   const because = lastError instanceof Error ? `: ${lastError.message}` : "";
   const failure = new AssertionError({ message: `not within ${timeoutMs} ms: ${what}${because}` });
