@@ -1,0 +1,84 @@
+// The parts of the payment service on one node, made from its ports. The service and the worker both
+// have them: either can apply callbacks and carry refunds out, whichever comes first.
+import type { Database } from "../../mixins/database/database.ts";
+import type { Log } from "../../mixins/log.ts";
+import type { Clock } from "../kernel/clock.ts";
+import { SECOND_MS } from "../kernel/clock.ts";
+import type { Failpoint } from "../kernel/failpoint.ts";
+import type { IdGenerator } from "../kernel/ids.ts";
+import { type Applier, createApplier } from "./apply-callbacks.ts";
+import { backgroundLoop } from "./background-loop.ts";
+import type { Channels } from "./channels/channels.ts";
+import { type ClosedOrder, closeOrders } from "./close-orders.ts";
+import { createOpener, type Opener } from "./open-payment.ts";
+import { createReceiver, type Receiver } from "./receive-callback.ts";
+import { runRefunds } from "./refund-runner.ts";
+
+/** How long a callback or a refund that its own node forgot waits for another one, at most. */
+const LOOK_INTERVAL_MS = SECOND_MS;
+
+export interface PaymentDeps {
+  readonly database: Database;
+  readonly channels: Channels;
+  readonly ids: IdGenerator;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+  readonly failpoint: Failpoint;
+  /** Told after a commit that wrote events. */
+  readonly hintOutbox: () => void;
+}
+
+export interface PaymentNode {
+  readonly opener: Opener;
+  readonly receiver: Receiver;
+  readonly applier: Applier;
+  close(orderIds: readonly string[]): Promise<readonly ClosedOrder[]>;
+  /** A refund was promised: look for it now. */
+  wakeRefunds(): void;
+  start(): void;
+  /** Finishes what is under way. */
+  stop(): Promise<void>;
+}
+
+export function createPaymentNode(deps: PaymentDeps): PaymentNode {
+  const { log, hintOutbox } = deps;
+  const refunds = backgroundLoop({
+    name: "payment.refunds",
+    pauseMs: LOOK_INTERVAL_MS,
+    log,
+    turn: () => runRefunds({ ...deps, onBooked: hintOutbox }),
+  });
+  const onSettled = (told: { readonly events: boolean; readonly refunds: boolean }): void => {
+    if (told.events) hintOutbox();
+    if (told.refunds) refunds.wake();
+  };
+  const applier = createApplier({ ...deps, onSettled });
+  const sweep = backgroundLoop({
+    name: "payment.sweep",
+    pauseMs: LOOK_INTERVAL_MS,
+    log,
+    turn: async () => {
+      await applier.sweep();
+      return false;
+    },
+  });
+  const opener = createOpener(deps);
+  const receiver = createReceiver({ ...deps, applier });
+  return {
+    opener,
+    receiver,
+    applier,
+    close: (orderIds) => closeOrders({ ...deps, onSettled }, orderIds),
+    wakeRefunds: () => refunds.wake(),
+    start() {
+      refunds.start();
+      sweep.start();
+    },
+    async stop() {
+      await Promise.all([opener.drain(), receiver.drain(), sweep.stop()]);
+      await Promise.all([applier.drain(), refunds.stop()]);
+      deps.channels.close();
+    },
+  };
+}
