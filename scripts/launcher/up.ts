@@ -1,6 +1,6 @@
 // `npm start` and `npm run dev`: take the folder, start the platform, show it, wait for a reason to stop.
 import picocolors from "picocolors";
-import { DEMO_EMAIL } from "./demo-login.ts";
+import { DEMO_CUSTOMERS } from "../demo/catalogue.ts";
 import type { DataFolder } from "./data-folder.ts";
 import { openDataFolder } from "./data-folder.ts";
 import { LauncherError } from "./launcher-error.ts";
@@ -94,7 +94,7 @@ class Launch {
         url: platform.url,
         adminEmail: platform.settings.ADMIN_EMAIL,
         adminPassword: secrets.ADMIN_PASSWORD,
-        demoEmail: DEMO_EMAIL,
+        demoEmail: DEMO_CUSTOMERS[0].email,
         demoPassword: secrets.DEMO_PASSWORD,
         logDir: folder.log,
         dataDir: folder.root,
