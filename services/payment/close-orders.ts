@@ -9,11 +9,17 @@
 //
 // `closed_at` is the tombstone: it refuses every later create, also for an order that never had a
 // payment, and makes every later success a late one. Every part can be repeated. While a provider
-// does not answer, nothing is decided: the caller asks again.
+// does not answer, nothing is decided about the orders it was asked for: the caller asks again.
+// Orders that are to be closed at the same time go this way together, whoever asked for them.
+import {
+  type CommitQueue,
+  createCommitQueue,
+  Refusal,
+} from "../../mixins/database/commit-queue.ts";
 import type { Database, Transaction } from "../../mixins/database/database.ts";
 import type { Log } from "../../mixins/log.ts";
-import { PlatformError } from "../contracts/errors.ts";
-import { assert } from "../kernel/assert.ts";
+import { isPlatformError, PlatformError } from "../contracts/errors.ts";
+import { assert, must } from "../kernel/assert.ts";
 import type { Failpoint } from "../kernel/failpoint.ts";
 import type { IdGenerator } from "../kernel/ids.ts";
 import { type ApplyDeps, tellSettled } from "./apply-callbacks.ts";
@@ -30,6 +36,10 @@ import {
   markClosing,
 } from "./payment.repository.ts";
 import { writeSettlements } from "./settlement.repository.ts";
+
+/** Orders of one batch. */
+const BATCH_MAX = 200;
+const QUEUE_MAX = 8_192;
 
 export const CLOSE_FAILPOINTS = {
   afterClosing: "payment.close.after_closing",
@@ -51,32 +61,62 @@ export interface ClosedOrder {
   readonly captured: Settlement["captured"];
 }
 
-/**
- * One answer per order, at the same index. Errors: PAYMENT_PROVIDER_UNAVAILABLE, OVERLOADED,
- * SERVICE_UNAVAILABLE: ask again with the same orders.
- */
-export async function closeOrders(
+export interface Closer {
+  /**
+   * One answer per order, at the same index. Errors: PAYMENT_PROVIDER_UNAVAILABLE, OVERLOADED,
+   * SERVICE_UNAVAILABLE: ask again with the same orders.
+   */
+  close(orderIds: readonly string[]): Promise<readonly ClosedOrder[]>;
+  drain(): Promise<void>;
+}
+
+export function createCloser(deps: CloseDeps): Closer {
+  const queue: CommitQueue<string, ClosedOrder> = createCommitQueue({
+    name: "payment.close",
+    batchSizeMax: BATCH_MAX,
+    queueLengthMax: QUEUE_MAX,
+    commit: (orderIds) => closeBatch(deps, orderIds),
+  });
+  return {
+    close: (orderIds) => Promise.all(orderIds.map((orderId) => queue.submit(orderId))),
+    drain: () => queue.drain(),
+  };
+}
+
+async function closeBatch(
   deps: CloseDeps,
   orderIds: readonly string[],
-): Promise<readonly ClosedOrder[]> {
+): Promise<readonly (ClosedOrder | Refusal)[]> {
   const begun = await runSettling(deps, orderIds, (tx) => beginClosing(deps, tx, orderIds));
+  const decided = new Map<string, Settlement | Refusal>(begun.map((one) => [one.orderId, one]));
   const pending = begun.flatMap((settlement) => settlement.pending);
-  const decided = new Map(begun.map((one) => [one.orderId, one]));
   if (pending.length > 0) {
     await deps.failpoint(CLOSE_FAILPOINTS.afterClosing);
-    const states = await askProviders(deps, pending);
-    await deps.failpoint(CLOSE_FAILPOINTS.afterProvider);
-    const openOrders = [...new Set(pending.map(({ orderId }) => orderId))];
-    const ended = await runSettling(deps, openOrders, (tx) =>
-      finishClosing(deps, { tx, orderIds: openOrders, pending, states }),
-    );
-    for (const settlement of ended) decided.set(settlement.orderId, settlement);
+    for (const [orderId, ended] of await endPending(deps, pending)) decided.set(orderId, ended);
   }
   await deps.failpoint(CLOSE_FAILPOINTS.afterCommit);
-  return orderIds.map((orderId) => ({
-    orderId,
-    captured: decided.get(orderId)?.captured ?? null,
-  }));
+  return orderIds.map((orderId) => {
+    const outcome = must(decided.get(orderId), "an outcome for each order");
+    return outcome instanceof Refusal ? outcome : { orderId, captured: outcome.captured };
+  });
+}
+
+/** What became of the orders of these open payments; a refusal where the provider is away. */
+async function endPending(
+  deps: CloseDeps,
+  pending: readonly Payment[],
+): Promise<ReadonlyMap<string, Settlement | Refusal>> {
+  const orderIds = [...new Set(pending.map(({ orderId }) => orderId))];
+  const states = await askProviders(deps, pending).catch((error: unknown) => {
+    if (isPlatformError(error)) return new Refusal(error as PlatformError);
+    throw error;
+  });
+  await deps.failpoint(CLOSE_FAILPOINTS.afterProvider);
+  if (states instanceof Refusal) return new Map(orderIds.map((orderId) => [orderId, states]));
+  const ended = await runSettling(deps, orderIds, (tx) =>
+    finishClosing(deps, { tx, orderIds, pending, states }),
+  );
+  return new Map(ended.map((settlement) => [settlement.orderId, settlement]));
 }
 
 async function runSettling(

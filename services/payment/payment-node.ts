@@ -9,7 +9,7 @@ import type { IdGenerator } from "../kernel/ids.ts";
 import { type Applier, createApplier } from "./apply-callbacks.ts";
 import { backgroundLoop } from "./background-loop.ts";
 import type { Channels } from "./channels/channels.ts";
-import { type ClosedOrder, closeOrders } from "./close-orders.ts";
+import { type Closer, createCloser } from "./close-orders.ts";
 import { createOpener, type Opener } from "./open-payment.ts";
 import { createReceiver, type Receiver } from "./receive-callback.ts";
 import { runRefunds } from "./refund-runner.ts";
@@ -33,7 +33,7 @@ export interface PaymentNode {
   readonly opener: Opener;
   readonly receiver: Receiver;
   readonly applier: Applier;
-  close(orderIds: readonly string[]): Promise<readonly ClosedOrder[]>;
+  readonly closer: Closer;
   /** A refund was promised: look for it now. */
   wakeRefunds(): void;
   start(): void;
@@ -65,18 +65,19 @@ export function createPaymentNode(deps: PaymentDeps): PaymentNode {
   });
   const opener = createOpener(deps);
   const receiver = createReceiver({ ...deps, applier });
+  const closer = createCloser({ ...deps, onSettled });
   return {
     opener,
     receiver,
     applier,
-    close: (orderIds) => closeOrders({ ...deps, onSettled }, orderIds),
+    closer,
     wakeRefunds: () => refunds.wake(),
     start() {
       refunds.start();
       sweep.start();
     },
     async stop() {
-      await Promise.all([opener.drain(), receiver.drain(), sweep.stop()]);
+      await Promise.all([opener.drain(), receiver.drain(), closer.drain(), sweep.stop()]);
       await Promise.all([applier.drain(), refunds.stop()]);
       deps.channels.close();
     },

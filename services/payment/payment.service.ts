@@ -74,7 +74,7 @@ export function createPaymentService(deps: PaymentDeps): ServiceSchema {
           }),
         ),
       close: async ({ params }) => ({
-        items: (await payments.close(params.order_ids)).map(({ orderId, captured }) => ({
+        items: (await payments.closer.close(params.order_ids)).map(({ orderId, captured }) => ({
           order_id: orderId,
           outcome: captured === null ? ("closed" as const) : ("captured" as const),
           payment_id: captured?.paymentId ?? null,

@@ -11,8 +11,7 @@ import { systemClock } from "../../services/kernel/clock.ts";
 import { type Failpoint, noFailpoint } from "../../services/kernel/failpoint.ts";
 import { createSnowflakeCounter } from "../../services/kernel/snowflake.ts";
 import { backgroundLoop } from "../../services/payment/background-loop.ts";
-import { channelsOf } from "../../services/payment/channels/channels.ts";
-import type { SimulatingChannel } from "../../services/payment/channels/channel.ts";
+import { type Channels, channelsOf } from "../../services/payment/channels/channels.ts";
 import { createHttpClient } from "../../services/payment/channels/json-http.ts";
 import { createMockChannel } from "../../services/payment/channels/mock-channel.ts";
 import { signWebhook, webhookKey } from "../../services/payment/channels/standard-webhook.ts";
@@ -107,16 +106,9 @@ export class PaymentRig {
 
   /** A payment node: what one process of the service or of its worker has. */
   node({ failpoint = noFailpoint, clock = systemClock }: NodeOptions = {}): PaymentNode {
-    const http = createHttpClient(this.provider.url, PROVIDER_TIMEOUT_MS);
-    const mock = createMockChannel({
-      http,
-      apiKey: providerKey(SECRET),
-      webhookKeys: [SECRET, OLD_SECRET].map(webhookKey),
-      clock,
-    });
     const node = createPaymentNode({
       database: this.database,
-      channels: channelsOf({ mock }, () => http.close()),
+      channels: this.channels(clock),
       ids: { next: newId },
       clock,
       log: { ...silentLog, error: (_fields, message) => void this.errors.push(message) },
@@ -179,17 +171,20 @@ export class PaymentRig {
 
   /** Lets the provider do what the buyer would do; its callback follows. */
   async simulate(payment: Payment, outcome: "succeeded" | "failed"): Promise<void> {
-    await this.#mock().simulate(chargeOf(payment), outcome);
+    const channels = this.channels();
+    await channels.requireMock().simulate(chargeOf(payment), outcome);
+    channels.close();
   }
 
-  #mock(): SimulatingChannel {
+  channels(clock: Clock = systemClock): Channels {
     const http = createHttpClient(this.provider.url, PROVIDER_TIMEOUT_MS);
-    return createMockChannel({
+    const mock = createMockChannel({
       http,
       apiKey: providerKey(SECRET),
       webhookKeys: [SECRET, OLD_SECRET].map(webhookKey),
-      clock: systemClock,
+      clock,
     });
+    return channelsOf({ mock }, () => http.close());
   }
 
   sign(rawBody: Buffer, changes: CallbackChanges = {}): ReturnType<typeof signWebhook> {
