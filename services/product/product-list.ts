@@ -1,9 +1,9 @@
 // The product list: filters, search by name, order, and the exact total.
 import { type Database, type Statement, sql } from "../../mixins/database/database.ts";
 import type { Product, ProductStatus } from "../contracts/product.ts";
+import { must } from "../kernel/assert.ts";
 import { type PageOf, pageOf } from "../kernel/schema.ts";
-import { withSkus } from "./product.repository.ts";
-import type { ProductRow } from "./product.rows.ts";
+import type { ProductRepository } from "./product.repository.ts";
 
 export interface ProductListQuery {
   readonly page?: number;
@@ -35,11 +35,12 @@ interface Filter {
 
 export async function listProducts(
   database: Database,
+  products: Pick<ProductRepository, "find">,
   query: ProductListQuery,
 ): Promise<PageOf<Product>> {
   const { page, pageSize, offset } = pageOf(query);
   const filter = filterOf(query);
-  const order = ORDERS[query.sort ?? SORT_DEFAULT] ?? ORDERS[SORT_DEFAULT];
+  const order = must(ORDERS[query.sort ?? SORT_DEFAULT], "an order the contract allows");
   const count = sql(
     `product.count${filter.name}`,
     `SELECT COUNT(*) AS total FROM products${filter.where}`,
@@ -47,23 +48,23 @@ export async function listProducts(
   const counted = await database.row<{ total: string }>(count, filter.values);
   const total = Number(counted?.total ?? 0);
   if (offset >= total) return { items: [], page, page_size: pageSize, total };
-  const rows = await database.rows<ProductRow>(selectOf(filter, order ?? ""), [
+  const ids = await database.rows<{ id: string }>(selectIds(filter, order), [
     ...filter.values,
     pageSize,
     offset,
   ]);
-  return { items: await withSkus(database, rows), page, page_size: pageSize, total };
+  const found = await products.find(ids.map((row) => row.id));
+  const byId = new Map(found.map((product) => [product.id, product]));
+  const items = ids.flatMap(({ id }) => byId.get(id) ?? []);
+  return { items, page, page_size: pageSize, total };
 }
 
-/** The page is found in an index alone; only its own rows are then read in full. */
-function selectOf(filter: Filter, order: string): Statement {
-  const outer = order.replaceAll(/\b(created_at|price|name|id)\b/g, "products.$1");
+/** The page is found in an index alone, and its rows are read by id afterwards: joined in one
+ * statement they are sorted once more, in a temporary table with the descriptions in it. */
+function selectIds(filter: Filter, order: string): Statement {
   return sql(
     `product.list${filter.name}`,
-    `SELECT products.* FROM products
-     JOIN (SELECT id FROM products${filter.where} ORDER BY ${order} LIMIT ? OFFSET ?) AS page
-       ON page.id = products.id
-     ORDER BY ${outer}`,
+    `SELECT id FROM products${filter.where} ORDER BY ${order} LIMIT ? OFFSET ?`,
   );
 }
 

@@ -26,7 +26,7 @@ export interface ProductQueries {
 
 export interface ProductQueriesParts {
   readonly database: Database;
-  readonly products: Pick<ProductRepository, "quote">;
+  readonly products: Pick<ProductRepository, "find" | "quote">;
   readonly reader: Pick<ProductReader, "find" | "findAll">;
   readonly hot: Pick<HotProducts, "view" | "top">;
   readonly clock: Clock;
@@ -47,12 +47,12 @@ export function createProductQueries(parts: ProductQueriesParts): ProductQueries
       return product;
     },
     async list(query, principal) {
-      if (principal?.role === "admin") return await listProducts(database, query);
+      if (principal?.role === "admin") return await listProducts(database, products, query);
       if (query.status === "unlisted") {
         const { page, pageSize } = pageOf(query);
         return { items: [], page, page_size: pageSize, total: 0 };
       }
-      return await listProducts(database, { ...query, status: "listed" });
+      return await listProducts(database, products, { ...query, status: "listed" });
     },
     async hot(limit = HOT_LIMIT_DEFAULT) {
       return { items: (await readHot()).slice(0, limit) };

@@ -177,7 +177,7 @@ async function find(from: Queryable, ids: readonly string[]): Promise<Product[]>
 }
 
 /** The products of the rows, in the order of the rows. */
-export async function withSkus(from: Queryable, rows: readonly ProductRow[]): Promise<Product[]> {
+async function withSkus(from: Queryable, rows: readonly ProductRow[]): Promise<Product[]> {
   if (rows.length === 0) return [];
   const skus = await from.rows<SkuRow>(SELECT_SKUS, [rows.map((row) => row.id)]);
   const byProduct = Map.groupBy(skus, (sku) => sku.product_id);

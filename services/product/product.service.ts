@@ -16,6 +16,7 @@ import { createProductCache } from "./product-cache.ts";
 import { createProductCommands } from "./product-commands.ts";
 import { createProductHints, hintListeners } from "./product-hints.ts";
 import { createProductIdFilter, FILTER_REBUILD_INTERVAL_MS } from "./product-id-filter.ts";
+import { createProductLoader } from "./product-loader.ts";
 import { createProductQueries } from "./product-queries.ts";
 import { createProductReader } from "./product-reader.ts";
 import { createProductRepository } from "./product.repository.ts";
@@ -37,7 +38,8 @@ export function wire(node: PlatformNode): ServiceSchema {
   const products = createProductRepository(database);
   const cache = createProductCache({ guard, namespace: settings.NAMESPACE, random });
   const filter = createProductIdFilter({ products, clock, log });
-  const reader = createProductReader({ products, cache, filter, clock });
+  const loader = createProductLoader(products);
+  const reader = createProductReader({ products: loader, cache, filter, clock });
   const hot = createHotProducts({ guard, namespace: settings.NAMESPACE, clock });
   const store = createCategoryStore(broker, databaseCredentials(settings, "product"));
   const tree = createCategoryTree(store, clock);

@@ -1,5 +1,7 @@
 // Redis for what can do without it: the first command that fails or times out opens the guard, and
-// then everything skips Redis at once, until a probe in the background gets an answer.
+// then everything skips Redis at once, until a probe in the background gets an answer. The first
+// probe goes out immediately: a time-out in a process that was busy itself costs a millisecond of
+// Redis and not half a second.
 import type { Redis } from "ioredis";
 import type { Log } from "../../mixins/log.ts";
 
@@ -11,39 +13,47 @@ export interface RedisGuard {
   close(): void;
 }
 
+/** @param redis with a command time-out, which is all that a Redis without an answer costs. */
 export function createRedisGuard(redis: Redis, log: Log): RedisGuard {
-  let probe: NodeJS.Timeout | undefined;
+  let isOpen = false;
   let isClosed = false;
+  let timer: NodeJS.Timeout | undefined;
 
-  const probeSoon = (): void => {
-    if (isClosed) return;
-    probe = setTimeout(() => {
-      redis.ping().then(closeGuard, probeSoon);
-    }, PROBE_INTERVAL_MS).unref();
-  };
-  const closeGuard = (): void => {
-    probe = undefined;
-    log.info({ redis: "product" }, "product cache is used again");
-  };
-  const openGuard = (error: unknown): void => {
-    if (probe !== undefined || isClosed) return;
-    log.warn({ err: error }, "product cache is skipped");
-    probeSoon();
-  };
+  async function probe(): Promise<void> {
+    for (let failures = 0; !isClosed; failures += 1) {
+      try {
+        await redis.ping();
+        isOpen = false;
+        if (failures > 0) log.info({}, "product cache is used again");
+        return;
+      } catch (error) {
+        if (failures === 0) log.warn({ err: error }, "product cache is skipped");
+      }
+      await new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, PROBE_INTERVAL_MS).unref();
+      });
+    }
+  }
+
+  function open(): void {
+    if (isOpen || isClosed) return;
+    isOpen = true;
+    void probe();
+  }
 
   return {
     async attempt(work) {
-      if (probe !== undefined || redis.status !== "ready") return undefined;
+      if (isOpen || redis.status !== "ready") return undefined;
       try {
         return await work(redis);
-      } catch (error) {
-        openGuard(error);
+      } catch {
+        open();
         return undefined;
       }
     },
     close() {
       isClosed = true;
-      clearTimeout(probe);
+      clearTimeout(timer);
       redis.disconnect();
     },
   };
