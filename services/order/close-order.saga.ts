@@ -65,26 +65,24 @@ export interface CancelRequest {
   readonly id: string;
   readonly actor: Actor;
   readonly reason: CloseReason;
-  /** Throws when the caller may not see the order. */
-  readonly assertVisible: (order: Order) => void;
+  /** Whose order it must be; null: anybody's. */
+  readonly ownerId: string | null;
 }
 
 /**
  * The buyer's cancel: `closing`, then as far as the provider's answer allows. Answers the order as
- * it is then. Errors: ORDER_ILLEGAL_TRANSITION, and what `assertVisible` throws.
+ * it is then. Errors: ORDER_ILLEGAL_TRANSITION, ORDER_NOT_FOUND.
  */
 export async function cancelOrder(
   deps: CloseOrderDeps,
   caller: Caller,
   request: CancelRequest,
 ): Promise<Order> {
-  const { id, actor, reason } = request;
+  const { id, ownerId, actor, reason } = request;
   const { state, transition } = await updateOrder(deps.database, {
     id,
-    decide: (order, at) => {
-      request.assertVisible(order);
-      return startClosing(order, { reason, actor, at });
-    },
+    ownerId,
+    decide: (order, at) => startClosing(order, { reason, actor, at }),
     also: (tx) => startCloseSagas(tx, deps.lease, [id]),
   });
   if (transition === null) return state;

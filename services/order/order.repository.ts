@@ -4,13 +4,20 @@ import {
   type Database,
   type Queryable,
   sql,
+  type Statement,
   type Transaction,
 } from "../../mixins/database/database.ts";
 import { appendEvents } from "../../mixins/outbox/outbox.ts";
 import { PlatformError } from "../contracts/errors.ts";
 import type { NewEvent } from "../contracts/events.ts";
 import { assert, must } from "../kernel/assert.ts";
-import type { Order, OrderDecision, Status, Transition } from "./domain/order.ts";
+import {
+  isShown,
+  type Order,
+  type OrderDecision,
+  type Status,
+  type Transition,
+} from "./domain/order.ts";
 import {
   actorText,
   byNumericId,
@@ -31,6 +38,12 @@ const LOCK = sql(
    WHERE id IN (?) ORDER BY id FOR UPDATE`,
 );
 
+const LOCK_OWN = sql(
+  "order.lock-own",
+  `SELECT ${ORDER_COLUMNS}, NOW(3) AS now FROM orders FORCE INDEX (PRIMARY)
+   WHERE id = ? AND user_id = ? FOR UPDATE`,
+);
+
 const LOCK_DUE = sql(
   "order.lock-due",
   `SELECT ${ORDER_COLUMNS}, NOW(3) AS now FROM orders FORCE INDEX (PRIMARY)
@@ -39,6 +52,11 @@ const LOCK_DUE = sql(
 );
 
 const FIND = sql("order.find", `SELECT ${ORDER_COLUMNS} FROM orders WHERE id IN (?)`);
+
+const FIND_OWN = sql(
+  "order.find-own",
+  `SELECT ${ORDER_COLUMNS} FROM orders WHERE id = ? AND user_id = ?`,
+);
 
 const ITEMS = sql(
   "order.items",
@@ -89,7 +107,7 @@ export interface LockedOrders {
 /** Locks these orders by id; unknown ones are left out. */
 export async function lockOrders(tx: Transaction, ids: readonly string[]): Promise<LockedOrders> {
   const sorted = [...new Set(ids)].sort(byNumericId);
-  return await lockWith(tx, LOCK, sorted);
+  return await lockWith(tx, { statement: LOCK, params: [sorted], ids: sorted });
 }
 
 /** Locks those of these orders whose time to pay is over, without waiting for other nodes. */
@@ -97,19 +115,35 @@ export async function lockDueOrders(
   tx: Transaction,
   ids: readonly string[],
 ): Promise<LockedOrders> {
-  return await lockWith(tx, LOCK_DUE, ids);
+  return await lockWith(tx, { statement: LOCK_DUE, params: [ids], ids });
+}
+
+/** Null owner: anybody's. */
+async function lockOne(
+  tx: Transaction,
+  { id, ownerId }: Pick<OrderUpdate, "id" | "ownerId">,
+): Promise<LockedOrders> {
+  if (ownerId === null) return await lockOrders(tx, [id]);
+  return await lockWith(tx, { statement: LOCK_OWN, params: [id, ownerId], ids: [id] });
 }
 
 async function lockWith(
   tx: Transaction,
-  statement: typeof LOCK,
-  ids: readonly string[],
+  {
+    statement,
+    params,
+    ids,
+  }: {
+    readonly statement: Statement;
+    readonly params: readonly unknown[];
+    readonly ids: readonly string[];
+  },
 ): Promise<LockedOrders> {
   assert(ids.length <= ORDERS_PER_TRANSACTION_MAX, `${ids.length} orders in one transaction`);
   if (ids.length === 0) return { orders: new Map(), now: new Date(0) };
   // Lines never change, so they need no lock and may be read at the same time.
   const [rows, lines] = await Promise.all([
-    tx.rows<LockedRow>(statement, [ids]),
+    tx.rows<LockedRow>(statement, params),
     tx.rows<ItemRow>(ITEMS, [ids]),
   ]);
   return { orders: assemble(rows, lines), now: rows[0]?.now ?? new Date(0) };
@@ -134,6 +168,26 @@ export async function findOrders(
   ]);
   const orders = assemble(rows, items);
   return ids.flatMap((id) => orders.get(id) ?? []);
+}
+
+/** An order that may be shown; null owner: anybody's. @throws ORDER_NOT_FOUND for everything else. */
+export async function findShownOrder(
+  database: Queryable,
+  id: string,
+  ownerId: string | null,
+): Promise<Order> {
+  const [rows, items] = await Promise.all([
+    ownerId === null
+      ? database.rows<OrderRow>(FIND, [[id]])
+      : database.rows<OrderRow>(FIND_OWN, [id, ownerId]),
+    database.rows<ItemRow>(ITEMS, [[id]]),
+  ]);
+  return shown(assemble(rows, items).get(id));
+}
+
+function shown(order: Order | undefined): Order {
+  if (order === undefined || !isShown(order.status)) throw new PlatformError("ORDER_NOT_FOUND");
+  return order;
 }
 
 /** Stores decisions about locked orders. Returns whether events wait for the relay now. */
@@ -194,22 +248,20 @@ export async function isInHistory(tx: Transaction, transition: Transition): Prom
 }
 
 /**
- * Changes one order, with what `also` stores in the same transaction. Errors: ORDER_NOT_FOUND, and
- * what `decide` throws.
+ * Changes one order that may be shown, with what `also` stores in the same transaction. Errors:
+ * ORDER_NOT_FOUND, also for another owner's, and what `decide` throws.
  */
 export async function updateOrder(
   database: Database,
-  { id, decide, also }: OrderUpdate,
+  { id, ownerId, decide, also }: OrderUpdate,
 ): Promise<OrderDecision> {
   let written: OrderDecision | undefined;
   return await database.transaction(
     "order.update",
     async (tx) => {
       written = undefined;
-      const { orders, now } = await lockOrders(tx, [id]);
-      const order = orders.get(id);
-      if (order === undefined) throw new PlatformError("ORDER_NOT_FOUND");
-      const decision = decide(order, now);
+      const { orders, now } = await lockOne(tx, { id, ownerId });
+      const decision = decide(shown(orders.get(id)), now);
       await writeDecisions(tx, [decision]);
       if (decision.transition !== null) await also?.(tx, decision);
       written = decision;
@@ -231,6 +283,8 @@ export async function updateOrder(
 
 export interface OrderUpdate {
   readonly id: string;
+  /** Whose order it must be; null: anybody's. */
+  readonly ownerId: string | null;
   readonly decide: (order: Order, now: Date) => OrderDecision;
   /** Stored with a change of status. */
   readonly also?: (tx: Transaction, decision: OrderDecision) => Promise<void>;

@@ -2,7 +2,6 @@
 // the background is in order.worker.ts.
 import type { ServiceSchema } from "moleculer";
 import type { Principal } from "../../mixins/auth/tokens.ts";
-import type { Database } from "../../mixins/database/database.ts";
 import { type ActionCall, implement } from "../../mixins/service.ts";
 import { call } from "../contracts/actions.ts";
 import { PlatformError } from "../contracts/errors.ts";
@@ -10,10 +9,10 @@ import { type Order as OrderDto, orderContract } from "../contracts/order.ts";
 import type { Payment, PaymentChannel } from "../contracts/payment.ts";
 import type { PlatformNode } from "../node.ts";
 import { cancelOrder, type CloseOrderDeps } from "./close-order.saga.ts";
-import { type Actor, complete, isShown, type Order, ship } from "./domain/order.ts";
+import { type Actor, complete, type Order, ship } from "./domain/order.ts";
 import { priceLines, refuseRepeatedSkus, totalOf } from "./domain/pricing.ts";
 import { listOrders } from "./order-list.ts";
-import { findOrders, updateOrder } from "./order.repository.ts";
+import { findShownOrder, updateOrder } from "./order.repository.ts";
 import { orderDto } from "./order.rows.ts";
 import { type OpenedPayment, payOrder, type PayOrderDeps } from "./pay-order.ts";
 import { PLACE_LEASE_MS, placeOrder, type PlaceOrderDeps } from "./place-order.saga.ts";
@@ -68,7 +67,7 @@ export function createOrderService(deps: OrderDeps): ServiceSchema {
       ctx,
       channel,
       claim: idempotency,
-      findOrder: () => findShown(database, id, (order) => order.userId === principal.userId),
+      findOrder: () => findShownOrder(database, id, principal.userId),
     });
     if (isReplay) ctx.meta.isReplay = true;
     return payment;
@@ -90,28 +89,29 @@ export function createOrderService(deps: OrderDeps): ServiceSchema {
         return { ...page, items: page.items.map(orderDto) };
       },
       get: async ({ params, principal }) =>
-        orderDto(await findShown(database, params.id, mayHave(principal))),
+        orderDto(await findShownOrder(database, params.id, ownerOf(principal))),
       cancel: async ({ ctx, params, principal }) =>
         orderDto(
           await cancelOrder(deps, ctx, {
             id: params.id,
             actor: actorOf(principal),
             reason: principal.role === "admin" ? "cancelled_by_admin" : "cancelled_by_buyer",
-            assertVisible: (order) => assertShown(order, mayHave(principal)),
+            ownerId: ownerOf(principal),
           }),
         ),
       pay: (request) => pay(request, request.params.id, request.params.channel ?? CHANNEL_DEFAULT),
       payByPayment: (request) => pay(request, request.params.order_id, request.params.channel),
-      ship: ({ params, principal }) =>
-        change(database, params.id, (order, now) => {
-          assertShown(order, mayHave(principal));
-          return ship(order, actorOf(principal), now);
-        }),
-      complete: ({ params, principal }) =>
-        change(database, params.id, (order, now) => {
-          assertShown(order, mayHave(principal));
-          return complete(order, actorOf(principal), now);
-        }),
+      ship: async ({ params, principal }) => {
+        const decide = (order: Order, now: Date) => ship(order, actorOf(principal), now);
+        return orderDto(
+          (await updateOrder(database, { id: params.id, ownerId: null, decide })).state,
+        );
+      },
+      complete: async ({ params, principal }) => {
+        const ownerId = ownerOf(principal);
+        const decide = (order: Order, now: Date) => complete(order, actorOf(principal), now);
+        return orderDto((await updateOrder(database, { id: params.id, ownerId, decide })).state);
+      },
     }),
     stopped: () => deps.placing.drain(),
   };
@@ -151,32 +151,7 @@ type OrderPreview = Pick<OrderDto, "total_price" | "discount" | "currency"> & {
   items: (OrderDto["items"][number] & { is_available: boolean })[];
 };
 
-async function change(
-  database: Database,
-  id: string,
-  decide: Parameters<typeof updateOrder>[1]["decide"],
-): Promise<OrderDto> {
-  return orderDto((await updateOrder(database, { id, decide })).state);
-}
-
-type Owns = (order: Order) => boolean;
-
-/** Another user's order is as unknown as one that does not exist, and so is one being placed. */
-function assertShown(order: Order, owns: Owns): void {
-  if (!isShown(order.status) || !owns(order)) throw new PlatformError("ORDER_NOT_FOUND");
-}
-
-async function findShown(database: Database, id: string, owns: Owns): Promise<Order> {
-  const [order] = await findOrders(database, [id]);
-  if (order === undefined) throw new PlatformError("ORDER_NOT_FOUND");
-  assertShown(order, owns);
-  return order;
-}
-
-function mayHave(principal: Principal): Owns {
-  return (order) => principal.role === "admin" || order.userId === principal.userId;
-}
-
+/** Admins may see and change everybody's orders. */
 function ownerOf(principal: Principal): string | null {
   return principal.role === "admin" ? null : principal.userId;
 }
