@@ -4,8 +4,7 @@ import { type Database, sql, type Transaction } from "../../mixins/database/data
 import { PlatformError } from "../contracts/errors.ts";
 import { type Address, ADDRESSES_PER_USER_MAX } from "../contracts/user.ts";
 import { type PageOf, pageOf } from "../kernel/schema.ts";
-import { readable } from "./sequelize-read.ts";
-import type { AddressRow, UserModels } from "./user.models.ts";
+import { type AddressRow, readable, type UserModels } from "./user.models.ts";
 
 const COLUMNS =
   "id, user_id, recipient, phone, country, region, city, street, postal_code, default_of, created_at";

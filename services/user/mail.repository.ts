@@ -1,7 +1,6 @@
 // Mails that wait while no mail transport is configured; admins read them.
 import { type PageOf, pageOf } from "../kernel/schema.ts";
-import { readable } from "./sequelize-read.ts";
-import type { MailRow, UserModels } from "./user.models.ts";
+import { type MailRow, readable, type UserModels } from "./user.models.ts";
 
 export interface Mail {
   readonly id: string;

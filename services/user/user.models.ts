@@ -1,7 +1,15 @@
 // Sequelize models of what is read plainly: the address book and the mails. No hooks, no sync, no
 // instances: reads are raw, and writes are SQL in the transactions that need them.
-import { DataTypes, type Model, type ModelStatic, Sequelize } from "sequelize";
+import {
+  BaseError,
+  ConnectionError,
+  DataTypes,
+  type Model,
+  type ModelStatic,
+  Sequelize,
+} from "sequelize";
 import type { DatabaseCredentials } from "../../config/database.ts";
+import { PlatformError } from "../contracts/errors.ts";
 
 const POOL_SIZE = 2;
 const ACQUIRE_TIMEOUT_MS = 1_000;
@@ -86,3 +94,16 @@ const MAIL = {
   body: { type: DataTypes.TEXT, allowNull: false },
   created_at: time,
 } as const;
+
+/** Sequelize's errors carry SQL and hosts and must not travel.
+ * @throws SERVICE_UNAVAILABLE when the database is away, or an error that names no SQL. */
+export async function readable<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof BaseError)) throw error;
+    const isAway = error instanceof ConnectionError || error.name.startsWith("SequelizeConnection");
+    if (isAway) throw new PlatformError("SERVICE_UNAVAILABLE");
+    throw new Error(`read failed: ${error.name}`);
+  }
+}
