@@ -1,0 +1,108 @@
+// The auditor: the one module that may read every schema, and only read. Runs the invariants on
+// demand and in the background, has lost events published again, lists dead letters, tells the story
+// of an order. Whatever must be changed is changed by its owner, on request.
+import type { ServiceSchema } from "moleculer";
+import { DATABASE_SCHEMAS, schemaName } from "../../config/database.ts";
+import { EVENT_ROUTES } from "../../mixins/auditor/message-invariants.ts";
+import {
+  type PreparedInvariant,
+  prepareInvariants,
+  runInvariant,
+} from "../../mixins/auditor/invariants.ts";
+import { repeatEvery } from "../../mixins/channels/repeat.ts";
+import type { Database } from "../../mixins/database/database.ts";
+import { implement, type PlatformCallContext } from "../../mixins/service.ts";
+import { call } from "../contracts/actions.ts";
+import { auditorContract, type DeadLetter, type InvariantResult } from "../contracts/auditor.ts";
+import { type Clock, SECOND_MS } from "../kernel/clock.ts";
+import type { PlatformNode } from "../node.ts";
+import { createDeadLetterList, type DeadLetterList, splitId } from "./dead-letter-list.ts";
+import { storySources, tellOrder } from "./order-story.ts";
+import { createReceiptWatch } from "./receipt-watch.ts";
+import { type SchemaNames, schemaNames } from "./schema-names.ts";
+import { createRounds } from "./rounds.ts";
+
+/** How long messages, deadlines and retries may take in the running shop before it is a violation. */
+const GRACE_S = 60;
+/** A hold may outlive the payment window by this much: the provider is being asked. */
+const HOLD_EXTRA_S = 600;
+const ROUND_INTERVAL_MS = 10 * SECOND_MS;
+
+export interface AuditorDeps {
+  readonly database: Database;
+  readonly schemas: SchemaNames;
+  readonly invariants: readonly PreparedInvariant[];
+  readonly deadLetters: DeadLetterList;
+  readonly clock: Clock;
+}
+
+export function wire(node: PlatformNode): ServiceSchema {
+  const { settings, clock, log, metrics, broker } = node;
+  const database = node.database("auditor");
+  const nameOf = (schema: (typeof DATABASE_SCHEMAS)[number]): string =>
+    schemaName(settings, schema);
+  const invariants = prepareInvariants({
+    nameOf,
+    schemas: DATABASE_SCHEMAS,
+    times: {
+      graceS: GRACE_S,
+      holdS: Math.ceil(settings.ORDER_PAYMENT_WINDOW_MS / SECOND_MS) + HOLD_EXTRA_S,
+    },
+  });
+  const schemas = schemaNames(settings);
+  const deadLetters = createDeadLetterList(database, schemas);
+  const rounds = createRounds({
+    database,
+    invariants,
+    watches: EVENT_ROUTES.map((route) => createReceiptWatch(database, route, nameOf)),
+    deadLetters,
+    republish: async (owner, outboxIds) =>
+      (await call(broker, `${owner}-worker.republish`, { outbox_ids: [...outboxIds] })).republished,
+    metrics,
+    clock,
+    log,
+  });
+  const background = repeatEvery(ROUND_INTERVAL_MS, log, () => rounds.run());
+  return {
+    ...createAuditorService({ database, schemas, invariants, deadLetters, clock }),
+    started: () => background.start(),
+    stopped: () => background.stop(),
+  };
+}
+
+export function createAuditorService(deps: AuditorDeps): ServiceSchema {
+  const { database, schemas, invariants, deadLetters, clock } = deps;
+  const sources = storySources(schemas);
+
+  const settle = async (
+    ctx: PlatformCallContext,
+    id: string,
+    how: "replayDeadLetter" | "discardDeadLetter",
+  ): Promise<DeadLetter> => {
+    const { owner, rowId } = splitId((await deadLetters.find(id)).id);
+    await call(ctx, `${owner}-worker.${how}`, { id: rowId });
+    return await deadLetters.find(id);
+  };
+
+  return {
+    name: "auditor",
+    actions: implement(
+      auditorContract,
+      {
+        async invariants() {
+          const items: InvariantResult[] = [];
+          for (const invariant of invariants) {
+            items.push(await runInvariant(database, invariant, () => clock.now()));
+          }
+          return { holds: items.every(({ violations }) => violations === 0), items };
+        },
+        listDeadLetters: ({ params }) => deadLetters.list(params),
+        replayDeadLetter: ({ params, ctx }) => settle(ctx, params.id, "replayDeadLetter"),
+        discardDeadLetter: ({ params, ctx }) => settle(ctx, params.id, "discardDeadLetter"),
+        explainOrder: ({ params }) => tellOrder(database, sources, params.id),
+      },
+      // The queries read whole tables: one set at a time is enough for everybody.
+      { bulkheads: { invariants: { concurrency: 1, maxQueueSize: 5 } } },
+    ),
+  };
+}

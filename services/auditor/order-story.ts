@@ -1,0 +1,199 @@
+// The story of one order over all schemas, in time order: what each service wrote down about it.
+import type { Static } from "@sinclair/typebox";
+import { type Database, sql, type Statement } from "../../mixins/database/database.ts";
+import type { StoryEntry } from "../contracts/auditor.ts";
+import { PlatformError } from "../contracts/errors.ts";
+import type { SchemaNames } from "./schema-names.ts";
+
+type Entry = Static<typeof StoryEntry>;
+
+/** Entries of one kind; an order has a few. */
+const ROWS_MAX = 200;
+
+/** A source's rows: `at`, `kind`, `summary`, and the rest as details. */
+interface StoryRow {
+  readonly at: Date | null;
+  readonly kind: string;
+  readonly summary: string;
+}
+
+interface Source {
+  readonly service: string;
+  readonly statement: Statement;
+  /** How often the order's id is a parameter. */
+  readonly idCount: number;
+}
+
+/** Errors: ORDER_NOT_FOUND when no service knows the order. */
+export async function tellOrder(
+  database: Database,
+  sources: readonly Source[],
+  orderId: string,
+): Promise<{ order_id: string; items: Entry[] }> {
+  const chapters = await Promise.all(
+    sources.map(async ({ service, statement, idCount }) => {
+      const params = [...Array.from({ length: idCount }, () => orderId), ROWS_MAX];
+      const rows = await database.rows<StoryRow>(statement, params);
+      return rows.map((row) => entryOf(service, row));
+    }),
+  );
+  const items = chapters.flat().filter((entry) => entry !== undefined);
+  if (items.length === 0) throw new PlatformError("ORDER_NOT_FOUND");
+  return { order_id: orderId, items: items.sort(byTime) };
+}
+
+function entryOf(service: string, { at, kind, summary, ...details }: StoryRow): Entry | undefined {
+  if (at === null) return undefined;
+  return { at: at.toISOString(), service, kind, summary, details };
+}
+
+/** A stable sort: what happened in the same millisecond stays in the order of the sources. */
+function byTime(left: Entry, right: Entry): number {
+  return left.at < right.at ? -1 : Number(left.at > right.at);
+}
+
+/** The order of the list breaks ties, so it follows the order's life. */
+export function storySources(schemas: SchemaNames): readonly Source[] {
+  return [
+    ...orderSources(schemas),
+    ...inventorySources(schemas),
+    ...paymentSources(schemas),
+    ...messageSources(schemas),
+  ];
+}
+
+function source(service: string, name: string, text: string): Source {
+  return {
+    service,
+    statement: sql(`auditor.story.${name}`, `${text} LIMIT ?`),
+    idCount: text.split("?").length - 1,
+  };
+}
+
+function orderSources({ order }: SchemaNames): readonly Source[] {
+  return [
+    source(
+      "order",
+      "order_placed",
+      `SELECT created_at AS at, 'order' AS kind, CONCAT('order is now ', status) AS summary,
+              user_id, total_price, discount, refunded_amount, currency, sale_id, payment_id,
+              cancel_reason, expires_at, paid_at, version
+       FROM ${order}.orders WHERE id = ?`,
+    ),
+    source(
+      "order",
+      "order_history",
+      `SELECT at, 'status' AS kind,
+              CONCAT(COALESCE(from_status, 'new'), ' -> ', to_status) AS summary,
+              version, reason, actor
+       FROM ${order}.order_events WHERE order_id = ? ORDER BY version`,
+    ),
+    source(
+      "order",
+      "order_sagas",
+      `SELECT updated_at AS at, 'saga' AS kind, CONCAT(type, ' is ', status) AS summary,
+              log, attempts, last_error, lease_owner, next_at, created_at
+       FROM ${order}.sagas WHERE type IN ('place-order', 'close-order') AND id = ?`,
+    ),
+  ];
+}
+
+function inventorySources({ inventory }: SchemaNames): readonly Source[] {
+  return [
+    source(
+      "inventory",
+      "reservation",
+      `SELECT created_at AS at, 'reservation' AS kind, CONCAT('reservation is ', status) AS summary,
+              updated_at
+       FROM ${inventory}.reservations WHERE order_id = ?`,
+    ),
+    source(
+      "inventory",
+      "movements",
+      `SELECT created_at AS at, 'movement' AS kind, CONCAT(kind, ' of SKU ', sku_id) AS summary,
+              id, sku_id, available_delta, reserved_delta, allotted_delta
+       FROM ${inventory}.stock_movements
+       WHERE cause_type = 'order' AND cause_id = CONVERT(? USING ascii) COLLATE ascii_bin
+       ORDER BY id`,
+    ),
+  ];
+}
+
+function paymentSources({ payment, provider }: SchemaNames): readonly Source[] {
+  const ofOrder = (table: string, alias: string): string =>
+    `${payment}.payments p JOIN ${table} ${alias} ON ${alias}.payment_id = p.id
+     WHERE p.order_id = ?`;
+  return [
+    source(
+      "payment",
+      "payments",
+      `SELECT created_at AS at, 'payment' AS kind,
+              CONCAT(channel, ' payment is ', status) AS summary,
+              id, amount, currency, refund_reserved, refunded_amount, captured_at, expires_at
+       FROM ${payment}.payments WHERE order_id = ? ORDER BY id`,
+    ),
+    source(
+      "payment",
+      "payment_closed",
+      `SELECT closing_at AS at, 'closing' AS kind, 'no payment can be opened any more' AS summary,
+              closed_at
+       FROM ${payment}.payment_orders WHERE order_id = ?`,
+    ),
+    source(
+      "payment",
+      "callbacks",
+      `SELECT c.received_at AS at, 'callback' AS kind,
+              CONCAT(c.source, ' says ', c.outcome, ', ', COALESCE(c.effect, 'not applied yet'))
+                AS summary,
+              c.id, c.payment_id, c.webhook_id, c.amount, c.provider_ref, c.applied_at
+       FROM ${ofOrder(`${payment}.callbacks`, "c")} ORDER BY c.id`,
+    ),
+    source(
+      "payment",
+      "refunds",
+      `SELECT f.created_at AS at, 'refund' AS kind, CONCAT('refund is ', f.status) AS summary,
+              f.id, f.payment_id, f.amount, f.reason, f.attempts, f.last_error, f.succeeded_at
+       FROM ${ofOrder(`${payment}.refunds`, "f")} ORDER BY f.id`,
+    ),
+    source(
+      "payment",
+      "ledger",
+      `SELECT e.created_at AS at, 'ledger' AS kind, CONCAT(e.cause_type, ' on ', e.account) AS summary,
+              e.id, e.cause_id, e.amount
+       FROM ${ofOrder(`${payment}.ledger_entries`, "e")} ORDER BY e.id`,
+    ),
+    source(
+      "provider",
+      "charges",
+      `SELECT c.created_at AS at, 'charge' AS kind, CONCAT('charge is ', c.status) AS summary,
+              c.payment_id, c.amount, c.provider_ref, c.captured_at
+       FROM ${ofOrder(`${provider}.charges`, "c")}`,
+    ),
+  ];
+}
+
+/** Events about the order and about its payments, and who has received them. */
+function messageSources({ order, payment, inventory }: SchemaNames): readonly Source[] {
+  const received = (owner: string, consumer: string, schema: string): string =>
+    `LEFT JOIN ${schema}.inbox i ON i.consumer = '${consumer}'
+       AND i.event_id = CONVERT(CONCAT('${owner}.', o.id) USING ascii) COLLATE ascii_bin`;
+  const columns = (owner: string): string =>
+    `SELECT o.created_at AS at, 'event' AS kind, o.name AS summary,
+            CONCAT('${owner}.', o.id) AS event_id, o.aggregate_version, o.published_at,
+            o.publish_count, o.request_id, i.received_at`;
+  return [
+    source(
+      "order",
+      "order_events_sent",
+      `${columns("order")} FROM ${order}.outbox o ${received("order", "inventory", inventory)}
+       WHERE o.aggregate_id = ? ORDER BY o.id`,
+    ),
+    source(
+      "payment",
+      "payment_events_sent",
+      `${columns("payment")} FROM ${payment}.outbox o ${received("payment", "order", order)}
+       WHERE o.aggregate_id IN (SELECT p.id FROM ${payment}.payments p WHERE p.order_id = ?)
+       ORDER BY o.id`,
+    ),
+  ];
+}
