@@ -35,7 +35,8 @@ export interface MysqlDatabaseOptions extends MysqlAddress {
 }
 
 const ACQUIRE_TIMEOUT_MS = 500;
-const QUEUE_LENGTH_PER_CONNECTION = 2;
+/** A crowd of short statements is served well within the time-out; the time is the real bound. */
+const QUEUE_LENGTH_PER_CONNECTION = 32;
 /** Longer than the server's lock wait, so that the server's own clear answer comes first. */
 const QUERY_TIMEOUT_MS = 3_500;
 const RUNS_MAX = 4;

@@ -55,7 +55,8 @@ const FIND = sql("order.find", `SELECT ${ORDER_COLUMNS} FROM orders WHERE id IN 
 
 const FIND_OWN = sql(
   "order.find-own",
-  `SELECT ${ORDER_COLUMNS} FROM orders WHERE id = ? AND user_id = ?`,
+  `SELECT ${ORDER_COLUMNS} FROM orders
+   WHERE id IN (?) AND ((id, user_id) IN (?) OR id IN (?))`,
 );
 
 const ITEMS = sql(
@@ -170,22 +171,33 @@ export async function findOrders(
   return ids.flatMap((id) => orders.get(id) ?? []);
 }
 
-/** An order that may be shown; null owner: anybody's. @throws ORDER_NOT_FOUND for everything else. */
-export async function findShownOrder(
-  database: Queryable,
-  id: string,
-  ownerId: string | null,
-): Promise<Order> {
-  const [rows, items] = await Promise.all([
-    ownerId === null
-      ? database.rows<OrderRow>(FIND, [[id]])
-      : database.rows<OrderRow>(FIND_OWN, [id, ownerId]),
-    database.rows<ItemRow>(ITEMS, [[id]]),
-  ]);
-  return shown(assemble(rows, items).get(id));
+/** An order that was asked for; null owner: anybody's. */
+export interface OrderQuestion {
+  readonly id: string;
+  readonly ownerId: string | null;
 }
 
-function shown(order: Order | undefined): Order {
+/** Orders in the order of the questions; undefined for unknown ones and those of other owners. */
+export async function findAnswers(
+  database: Queryable,
+  questions: readonly OrderQuestion[],
+): Promise<readonly (Order | undefined)[]> {
+  const ids = [...new Set(questions.map(({ id }) => id))];
+  const owned = questions.map(({ id, ownerId }) => [id, ownerId ?? 0]);
+  const anybodys = questions.flatMap(({ id, ownerId }) => (ownerId === null ? [id] : []));
+  const [rows, items] = await Promise.all([
+    database.rows<OrderRow>(FIND_OWN, [ids, owned, anybodys.length === 0 ? [0] : anybodys]),
+    database.rows<ItemRow>(ITEMS, [ids]),
+  ]);
+  const orders = assemble(rows, items);
+  return questions.map(({ id, ownerId }) => {
+    const order = orders.get(id);
+    return ownerId === null || order?.userId === ownerId ? order : undefined;
+  });
+}
+
+/** @throws ORDER_NOT_FOUND unless it exists and may be shown. */
+export function shown(order: Order | undefined): Order {
   if (order === undefined || !isShown(order.status)) throw new PlatformError("ORDER_NOT_FOUND");
   return order;
 }

@@ -12,7 +12,8 @@ import { cancelOrder, type CloseOrderDeps } from "./close-order.saga.ts";
 import { type Actor, complete, type Order, ship } from "./domain/order.ts";
 import { priceLines, refuseRepeatedSkus, totalOf } from "./domain/pricing.ts";
 import { listOrders } from "./order-list.ts";
-import { findShownOrder, updateOrder } from "./order.repository.ts";
+import { createOrderReader, type OrderReader } from "./order-reader.ts";
+import { updateOrder } from "./order.repository.ts";
 import { orderDto } from "./order.rows.ts";
 import { type OpenedPayment, payOrder, type PayOrderDeps } from "./pay-order.ts";
 import { PLACE_LEASE_MS, placeOrder, type PlaceOrderDeps } from "./place-order.saga.ts";
@@ -21,7 +22,9 @@ import { createQuotes } from "./quotes.ts";
 
 const CHANNEL_DEFAULT: PaymentChannel = "mock";
 
-export interface OrderDeps extends PlaceOrderDeps, CloseOrderDeps, PayOrderDeps {}
+export interface OrderDeps extends PlaceOrderDeps, CloseOrderDeps, PayOrderDeps {
+  readonly reader: OrderReader;
+}
 
 export function wire(node: PlatformNode): ServiceSchema {
   return createOrderService({
@@ -30,6 +33,7 @@ export function wire(node: PlatformNode): ServiceSchema {
     quotes: createQuotes(node.broker),
     currency: node.settings.CURRENCY,
     placing: wirePlacing(node),
+    reader: createOrderReader(node.database("order")),
   });
 }
 
@@ -67,7 +71,7 @@ export function createOrderService(deps: OrderDeps): ServiceSchema {
       ctx,
       channel,
       claim: idempotency,
-      findOrder: () => findShownOrder(database, id, principal.userId),
+      findOrder: () => deps.reader.find({ id, ownerId: principal.userId }),
     });
     if (isReplay) ctx.meta.isReplay = true;
     return payment;
@@ -89,7 +93,7 @@ export function createOrderService(deps: OrderDeps): ServiceSchema {
         return { ...page, items: page.items.map(orderDto) };
       },
       get: async ({ params, principal }) =>
-        orderDto(await findShownOrder(database, params.id, ownerOf(principal))),
+        orderDto(await deps.reader.find({ id: params.id, ownerId: ownerOf(principal) })),
       cancel: async ({ ctx, params, principal }) =>
         orderDto(
           await cancelOrder(deps, ctx, {

@@ -8,6 +8,7 @@ import {
   newCustomer,
   placeHeaders,
   type ShopNode,
+  type ShopUser,
   shopNode,
 } from "../support/order-shop.ts";
 
@@ -199,6 +200,26 @@ describe("placing an order", () => {
         refuses("ORDER_NOT_FOUND"),
       );
     }
+  });
+
+  it("shows 200 readers at once each the own order and nothing else", async () => {
+    const skuId = await shop.sell(9);
+    const buyers = [newCustomer(), newCustomer()] as const;
+    const place = (buyer: ShopUser) => shop.place(buyer, [{ sku_id: skuId, quantity: 1 }]);
+    const orders = [await place(buyers[0]), await place(buyers[1])] as const;
+    const reads = Array.from({ length: 200 }, async (_, index) => {
+      const [reader, order] = [buyers[index % 2]!, orders[index % 4 < 2 ? 0 : 1]];
+      const isOwn = order.user_id === reader.id;
+      const found = await shop.as(reader, "order.get", { id: order.id }).catch((error: unknown) => {
+        if (isPlatformError(error, "ORDER_NOT_FOUND")) return undefined;
+        throw error;
+      });
+      assert.deepEqual(found, isOwn ? order : undefined);
+      return found;
+    });
+    const shownOrders = (await Promise.all(reads)).filter((order) => order !== undefined);
+    assert.equal(shownOrders.length, 100);
+    assert.equal((await shop.as(ADMIN, "order.get", { id: orders[0].id })).id, orders[0].id);
   });
 
   it("lists own orders by page and sort", async () => {
