@@ -104,6 +104,16 @@ export const SETTINGS = Type.Object({
     description: "WeChat Pay merchant id; empty switches it off",
     default: "",
   }),
+  WECHAT_APP_ID: Type.String({ description: "WeChat application id", default: "" }),
+  WECHAT_PRIVATE_KEY: Type.String({
+    description: "Own private key for WeChat Pay, PEM",
+    default: "",
+    secret: true,
+  }),
+  WECHAT_CERTIFICATE_SERIAL: Type.String({
+    description: "Serial number of the own WeChat Pay certificate",
+    default: "",
+  }),
   WECHAT_PUBLIC_KEY: Type.String({
     description: "WeChat Pay platform public key, PEM",
     default: "",

@@ -4,12 +4,17 @@ import { PlatformError } from "../../contracts/errors.ts";
 import type { PaymentChannel } from "../../contracts/payment.ts";
 import { type Clock, SECOND_MS } from "../../kernel/clock.ts";
 import { providerKey } from "../provider/provider-api.ts";
+import { ALIPAY_GATEWAY, createAlipayChannel } from "./alipay-channel.ts";
 import type { CallbackRequest, Channel, SimulatingChannel } from "./channel.ts";
-import { createHttpClient } from "./json-http.ts";
+import { createHttpClient, type HttpClient } from "./json-http.ts";
 import { createMockChannel } from "./mock-channel.ts";
+import { privateKeyOf, publicKeyOf } from "./rsa.ts";
+import { callbackPath, shopUrl } from "./shop-url.ts";
 import { webhookKey } from "./standard-webhook.ts";
+import { createWechatChannel, WECHAT_API } from "./wechat-channel.ts";
 
-const PROVIDER_TIMEOUT_MS = SECOND_MS;
+const MOCK_TIMEOUT_MS = SECOND_MS;
+const PROVIDER_TIMEOUT_MS = 2 * SECOND_MS;
 
 export interface Channels {
   /** @throws PAYMENT_CHANNEL_UNAVAILABLE when it is not configured. */
@@ -21,9 +26,11 @@ export interface Channels {
   close(): void;
 }
 
-export type ConfiguredChannels = Partial<Record<PaymentChannel, Channel>> & {
+export interface ConfiguredChannels {
   readonly mock?: SimulatingChannel | undefined;
-};
+  readonly alipay?: Channel | undefined;
+  readonly wechat?: Channel | undefined;
+}
 
 /** @param close ends their connections. */
 export function channelsOf(configured: ConfiguredChannels, close: () => void): Channels {
@@ -53,17 +60,71 @@ function claimedChannel({ headers, rawBody }: CallbackRequest): PaymentChannel |
   return rawBody.includes("sign=") ? "alipay" : undefined;
 }
 
+/** The channels that the settings name completely. */
 export function createChannels(settings: Settings, clock: Clock): Channels {
+  const clients: HttpClient[] = [];
+  const connect = (url: string, timeoutMs: number): HttpClient => {
+    const client = createHttpClient(url, timeoutMs);
+    clients.push(client);
+    return client;
+  };
+  const parts: ChannelParts = { settings, clock, connect };
+  const configured: ConfiguredChannels = {
+    mock: mockChannel(parts),
+    alipay: alipayChannel(parts),
+    wechat: wechatChannel(parts),
+  };
+  return channelsOf(configured, () => {
+    for (const client of clients) client.close();
+  });
+}
+
+interface ChannelParts {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly connect: (url: string, timeoutMs: number) => HttpClient;
+}
+
+function mockChannel({ settings, clock, connect }: ChannelParts): SimulatingChannel | undefined {
   const url = providerUrl(settings);
-  if (url === undefined) return channelsOf({}, () => undefined);
-  const http = createHttpClient(url, PROVIDER_TIMEOUT_MS);
-  const mock = createMockChannel({
-    http,
+  if (url === undefined) return undefined;
+  return createMockChannel({
+    http: connect(url, MOCK_TIMEOUT_MS),
     apiKey: providerKey(settings.PAYMENT_WEBHOOK_SECRET),
     webhookKeys: webhookSecrets(settings).map(webhookKey),
     clock,
   });
-  return channelsOf({ mock }, () => http.close());
+}
+
+function alipayChannel({ settings, clock, connect }: ChannelParts): Channel | undefined {
+  const { ALIPAY_APP_ID: appId, ALIPAY_PUBLIC_KEY, ALIPAY_PRIVATE_KEY } = settings;
+  if ([appId, ALIPAY_PUBLIC_KEY, ALIPAY_PRIVATE_KEY].includes("")) return undefined;
+  return createAlipayChannel({
+    http: connect(ALIPAY_GATEWAY, PROVIDER_TIMEOUT_MS),
+    gateway: ALIPAY_GATEWAY,
+    appId,
+    ownKey: privateKeyOf(ALIPAY_PRIVATE_KEY),
+    alipayKey: publicKeyOf(ALIPAY_PUBLIC_KEY),
+    callbackUrl: (paymentId) => shopUrl(settings) + callbackPath(paymentId),
+    clock,
+  });
+}
+
+function wechatChannel({ settings, clock, connect }: ChannelParts): Channel | undefined {
+  const { WECHAT_APP_ID: appId, WECHAT_MERCHANT_ID: merchantId } = settings;
+  const { WECHAT_CERTIFICATE_SERIAL: serial, WECHAT_PRIVATE_KEY, WECHAT_PUBLIC_KEY } = settings;
+  const { WECHAT_API_V3_KEY: apiV3Key } = settings;
+  const needed = [appId, merchantId, serial, WECHAT_PRIVATE_KEY, WECHAT_PUBLIC_KEY, apiV3Key];
+  if (needed.includes("")) return undefined;
+  return createWechatChannel({
+    http: connect(WECHAT_API, PROVIDER_TIMEOUT_MS),
+    appId,
+    merchant: { merchantId, serial, ownKey: privateKeyOf(WECHAT_PRIVATE_KEY) },
+    wechatKey: publicKeyOf(WECHAT_PUBLIC_KEY),
+    apiV3Key,
+    callbackUrl: (paymentId) => shopUrl(settings) + callbackPath(paymentId),
+    clock,
+  });
 }
 
 function webhookSecrets(settings: Settings): readonly string[] {

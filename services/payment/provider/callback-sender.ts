@@ -4,6 +4,7 @@ import type { Database } from "../../../mixins/database/database.ts";
 import { type Backoff, backoffDelayMs } from "../../kernel/backoff.ts";
 import { type Clock, MINUTE_MS, SECOND_MS } from "../../kernel/clock.ts";
 import type { HttpClient } from "../channels/json-http.ts";
+import { callbackPath } from "../channels/shop-url.ts";
 import { signWebhook } from "../channels/standard-webhook.ts";
 import { claimDeliveries, type Delivery, markRefused, markTaken } from "./provider.repository.ts";
 
@@ -48,7 +49,7 @@ async function post({ http, key, clock }: SenderDeps, delivery: Delivery): Promi
   const signed = signWebhook(key, { id: delivery.webhook_id, atMs: clock.now(), body });
   const answer = await http.send({
     method: "POST",
-    path: `/api/v1/payments/${delivery.payment_id}/callbacks`,
+    path: callbackPath(delivery.payment_id),
     headers: { "content-type": "application/json", ...signed },
     body,
   });

@@ -1,25 +1,17 @@
 // The mock payment provider: a component of its own with its own schema, reached over HTTP like a real
 // one. It has no actions; what the shop learns from it comes in signed callbacks.
 import type { ServiceSchema } from "moleculer";
-import type { Settings } from "../../../config/schema.ts";
 import { SECOND_MS } from "../../kernel/clock.ts";
 import type { PlatformNode } from "../../node.ts";
 import { backgroundLoop } from "../background-loop.ts";
 import { createHttpClient } from "../channels/json-http.ts";
+import { shopUrl } from "../channels/shop-url.ts";
 import { webhookKey } from "../channels/standard-webhook.ts";
 import { CALLBACK_TIMEOUT_MS, sendCallbacks } from "./callback-sender.ts";
 import { providerKey } from "./provider-api.ts";
 import { createProviderServer } from "./provider-server.ts";
 
 const LOOK_INTERVAL_MS = 0.25 * SECOND_MS;
-const ANY_ADDRESS = new Set(["0.0.0.0", "::", ""]);
-
-/** The gateway as the provider reaches it. */
-export function shopUrl(settings: Pick<Settings, "PUBLIC_URL" | "HOST" | "PORT">): string {
-  if (settings.PUBLIC_URL !== "") return settings.PUBLIC_URL;
-  const host = ANY_ADDRESS.has(settings.HOST) ? "127.0.0.1" : settings.HOST;
-  return `http://${host.includes(":") ? `[${host}]` : host}:${String(settings.PORT)}`;
-}
 
 export function wire(node: PlatformNode): ServiceSchema {
   const { settings, clock, random, log } = node;
