@@ -94,7 +94,7 @@ function pageStatement(schemas: SchemaNames, where: string): Statement {
   );
   return sql(
     "auditor.dead_letters.page",
-    `SELECT * FROM (${selects.join(" UNION ALL ")}) AS letters
+    `SELECT owner, ${COLUMNS} FROM (${selects.join(" UNION ALL ")}) AS letters
      ORDER BY created_at DESC, owner, id DESC LIMIT ? OFFSET ?`,
   );
 }

@@ -3,6 +3,8 @@
 import type { Context, ServiceSchema } from "moleculer";
 import { type ActionCall, implement } from "../../mixins/service.ts";
 import type { Database } from "../../mixins/database/database.ts";
+import type { Metrics } from "../../mixins/metrics/metrics.ts";
+import { errorSlug } from "../contracts/errors.ts";
 import { inventoryContract, type StockLevel } from "../contracts/inventory.ts";
 import type { PlatformNode } from "../node.ts";
 import { AvailabilityStore } from "./availability.store.ts";
@@ -30,10 +32,11 @@ export interface InventoryDeps {
   readonly availability: AvailabilityStore;
   readonly marks: SoldOutMarks;
   readonly reserver: Reserver;
+  readonly metrics: Pick<Metrics, "increment">;
 }
 
 export function wire(node: PlatformNode): ServiceSchema {
-  const { clock, log, failpoint, broker, settings } = node;
+  const { clock, log, failpoint, broker, settings, metrics } = node;
   const database = node.database("inventory");
   const availability = new AvailabilityStore({
     database,
@@ -48,11 +51,11 @@ export function wire(node: PlatformNode): ServiceSchema {
     failpoint,
     onChanged: (changed) => void availability.remember(changed),
   });
-  return createInventoryService({ database, availability, marks, reserver });
+  return createInventoryService({ database, availability, marks, reserver, metrics });
 }
 
 export function createInventoryService(deps: InventoryDeps): ServiceSchema {
-  const { database, availability, marks, reserver } = deps;
+  const { database, availability, marks, reserver, metrics } = deps;
 
   /** Units may have come in: clears the marks and lets product pages see them at once. */
   const tellChanged = async (changed: readonly Stock[]): Promise<void> => {
@@ -105,7 +108,7 @@ export function createInventoryService(deps: InventoryDeps): ServiceSchema {
       },
       reserve: async ({ params }) => {
         const lines = params.lines.map(({ sku_id, quantity }) => ({ skuId: sku_id, quantity }));
-        await reserver.reserve(params.order_id, lines);
+        await countCharge(metrics, () => reserver.reserve(params.order_id, lines));
         return null;
       },
       release: async ({ params }) => {
@@ -121,4 +124,18 @@ export function createInventoryService(deps: InventoryDeps): ServiceSchema {
       await availability.stop();
     },
   };
+}
+
+async function countCharge(
+  metrics: InventoryDeps["metrics"],
+  reserve: () => Promise<void>,
+): Promise<void> {
+  try {
+    await reserve();
+  } catch (error) {
+    const reason = errorSlug(error) ?? "INTERNAL";
+    metrics.increment("app_stock_charge_failed_total", { reason });
+    throw error;
+  }
+  metrics.increment("app_stock_charge_success_total");
 }

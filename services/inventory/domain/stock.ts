@@ -51,10 +51,6 @@ export const BOOKINGS = {
   restock: (quantity: number) => delta(quantity, 0, 0),
 } as const satisfies Record<string, (quantity: number) => StockDelta>;
 
-export function emptyStock(skuId: string): Stock {
-  return { skuId, available: 0, reserved: 0, allotted: 0, safetyStock: 0, version: 0 };
-}
-
 export function onHand(stock: Stock): number {
   return stock.available + stock.reserved + stock.allotted;
 }
