@@ -9,6 +9,7 @@ import {
 import { TypeBoxValidator } from "./mixins/validation/validator.ts";
 
 const CALL_LEVEL_MAX = 20;
+const DEPENDENCY_INTERVAL_MS = 100;
 const HEARTBEAT_INTERVAL_S = 2;
 const HEARTBEAT_TIMEOUT_S = 5;
 
@@ -29,6 +30,7 @@ export function brokerOptions({ settings, nodeId, middlewares }: BrokerParts): B
     // The default 0 waits for ever: a call in flight to a killed node hung for 52 s.
     requestTimeout: settings.REQUEST_TIMEOUT_MS,
     maxCallLevel: CALL_LEVEL_MAX,
+    dependencyInterval: DEPENDENCY_INTERVAL_MS,
     heartbeatInterval: HEARTBEAT_INTERVAL_S,
     heartbeatTimeout: HEARTBEAT_TIMEOUT_S,
     // Without tracking a graceful stop rejects the calls that are under way.

@@ -79,6 +79,8 @@ export function createOrderService(deps: OrderDeps): ServiceSchema {
 
   return {
     name: "order",
+    // Known to others only when it finds what it calls: a gateway that is ready can sell.
+    dependencies: ["payment", "inventory", "product", "user"],
     actions: implement(orderContract, {
       prepare: (request) => prepare(deps, request),
       place: async ({ ctx, params, principal, idempotency }) => {

@@ -25,9 +25,9 @@ export const PAYMENT_WINDOW_MS = 8_000;
 export const SETTLE_TIMEOUT_MS = 20_000;
 /** Slow enough for the limit of 20 requests a second that every user has. */
 const SETTLE = { timeoutMs: SETTLE_TIMEOUT_MS, intervalMs: 150 } as const;
-const ADMIN_EMAIL = "admin@shop.test";
-const ADMIN_PASSWORD = "an admin of the tests";
-const WEBHOOK_SECRET = `whsec_${Buffer.from("a webhook key that only these tests use!").toString("base64")}`;
+export const ADMIN_EMAIL = "admin@shop.test";
+export const ADMIN_PASSWORD = "an admin of the tests";
+export const WEBHOOK_SECRET = `whsec_${Buffer.from("a webhook key that only these tests use!").toString("base64")}`;
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
 
 export type ProductView = Omit<Product, "skus"> & {
@@ -40,22 +40,30 @@ export interface NewProduct {
   readonly skuId: string;
 }
 
+export interface ShopParts {
+  readonly url: string;
+  readonly admin: HttpClient;
+  readonly platform?: LaunchedPlatform;
+  readonly dataDir?: string;
+}
+
 export class Shop {
   readonly url: string;
-  readonly platform: LaunchedPlatform;
-  readonly dataDir: string;
   readonly admin: HttpClient;
+  readonly #platform: LaunchedPlatform | undefined;
+  readonly #dataDir: string;
 
-  constructor(parts: {
-    url: string;
-    platform: LaunchedPlatform;
-    dataDir: string;
-    admin: HttpClient;
-  }) {
+  constructor(parts: ShopParts) {
     this.url = parts.url;
-    this.platform = parts.platform;
-    this.dataDir = parts.dataDir;
     this.admin = parts.admin;
+    this.#platform = parts.platform;
+    this.#dataDir = parts.dataDir ?? "";
+  }
+
+  /** How it was started; a cluster of single nodes has none. */
+  get platform(): LaunchedPlatform {
+    assert.ok(this.#platform !== undefined);
+    return this.#platform;
   }
 
   /** A client without a token. */
@@ -82,7 +90,7 @@ export class Shop {
       ["scripts/tokens.ts", "--count", String(count)],
       {
         cwd: SOURCE_DIR,
-        env: { ...process.env, DATA_DIR: this.dataDir },
+        env: { ...process.env, DATA_DIR: this.#dataDir },
         maxBuffer: OUTPUT_BYTES_MAX,
       },
     );
@@ -249,12 +257,17 @@ export async function startShop({ environment = {} }: ShopOptions = {}): Promise
     },
   });
   const url = (await platform.open()).replace("localhost", "127.0.0.1");
+  const admin = await signedInAdmin(url);
+  return new Shop({ url, platform, dataDir, admin });
+}
+
+/** A client with the admin's token. */
+export async function signedInAdmin(url: string): Promise<HttpClient> {
   const admin = new HttpClient(url);
   const login = await admin.post<TokenPair>(`${API}/auth/login`, {
     email: ADMIN_EMAIL,
     password: ADMIN_PASSWORD,
   });
   assert.equal(login.status, 200, JSON.stringify(login.body));
-  admin.signIn(login.data.access_token);
-  return new Shop({ url, platform, dataDir, admin });
+  return admin.signIn(login.data.access_token);
 }

@@ -1,0 +1,16 @@
+// Entry of a node in the tests of clusters: the product's node with a failpoint that kills it. With
+// CRASH_AT empty it is the product as it is.
+import { loadSettings } from "../../config/load.ts";
+import { runNode } from "../../services/run-node.ts";
+
+const crashAt = process.env["CRASH_AT"] ?? "";
+const running = await runNode({
+  settings: loadSettings(),
+  failpoint: (name) => {
+    if (name === crashAt) process.kill(process.pid, "SIGKILL");
+  },
+});
+process.on("SIGTERM", () => {
+  void running.stop().then(() => process.exit(0));
+});
+process.stdout.write('{"ready":true}\n');
