@@ -1,13 +1,21 @@
 // Reservations on a real database: group commit, all lines or none, once per order, and what a lost
 // answer, a crash or another node does to them.
 import assert from "node:assert/strict";
-import { errorDetails, errorSlug } from "../../services/contracts/errors.ts";
+import type { Database, Transaction, TransactionOptions } from "../../mixins/database/database.ts";
+import { errorDetails, errorSlug, PlatformError } from "../../services/contracts/errors.ts";
+import { must } from "../../services/kernel/assert.ts";
 import { releaseOrder } from "../../services/inventory/release.ts";
 import { RESERVE_FAILPOINTS } from "../../services/inventory/reserve.ts";
 import { SOLD_OUT_MARK_TTL_MS } from "../../services/inventory/sold-out-marks.ts";
 import { eventually } from "../support/eventually.ts";
-import type { Failpoint } from "../../services/kernel/failpoint.ts";
-import { type InventoryNode, inventoryNode, newId, open, stockOf } from "../support/inventory.ts";
+import {
+  type InventoryNode,
+  type InventoryNodeOptions,
+  inventoryNode,
+  newId,
+  open,
+  stockOf,
+} from "../support/inventory.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 
 const one = (skuId: string, quantity = 1): { skuId: string; quantity: number }[] => [
@@ -41,8 +49,8 @@ describe("inventory.reserve", () => {
     await schemas.drop();
   });
 
-  const anotherNode = async (failpoint?: Failpoint): Promise<InventoryNode> => {
-    const other = await inventoryNode(schemas, failpoint === undefined ? {} : { failpoint });
+  const anotherNode = async (options: InventoryNodeOptions = {}): Promise<InventoryNode> => {
+    const other = await inventoryNode(schemas, options);
     others.push(other);
     return other;
   };
@@ -201,11 +209,13 @@ describe("inventory.reserve", () => {
 
   it("books nothing when the node fails before the commit, and once when it is asked again", async () => {
     let failures = 3;
-    const failing = await anotherNode((name) => {
-      if (name === RESERVE_FAILPOINTS.beforeCommit && failures > 0) {
-        failures -= 1;
-        throw new Error("planted");
-      }
+    const failing = await anotherNode({
+      failpoint: (name) => {
+        if (name === RESERVE_FAILPOINTS.beforeCommit && failures > 0) {
+          failures -= 1;
+          throw new Error("planted");
+        }
+      },
     });
     const sku = newId();
     const order = newId();
@@ -219,8 +229,10 @@ describe("inventory.reserve", () => {
 
   it("still holds the units when the answer was lost after the commit, and not twice", async () => {
     let lose = true;
-    const failing = await anotherNode((name) => {
-      if (name === RESERVE_FAILPOINTS.afterCommit && lose) throw new Error("planted");
+    const failing = await anotherNode({
+      failpoint: (name) => {
+        if (name === RESERVE_FAILPOINTS.afterCommit && lose) throw new Error("planted");
+      },
     });
     const sku = newId();
     const order = newId();
@@ -231,4 +243,58 @@ describe("inventory.reserve", () => {
     assert.equal((await stockOf(node.database, sku)).reserved, 1);
     assert.equal(await lineCount(order), 1);
   });
+
+  /** A database whose first COMMIT is not answered: it was done, or it was not. */
+  const losingCommit = (fate: "done" | "undone", resolutions: string[]) => {
+    let isLost = false;
+    return (real: Database): Database => ({
+      ...readsOf(real),
+      async transaction<T>(
+        name: string,
+        work: (tx: Transaction) => Promise<T>,
+        options: TransactionOptions<T> = {},
+      ): Promise<T> {
+        if (isLost) return await real.transaction(name, work, options);
+        isLost = true;
+        await real
+          .transaction(name, async (tx) => {
+            await work(tx);
+            if (fate === "undone") throw new PlatformError("OUTCOME_UNKNOWN");
+          })
+          .catch(() => undefined);
+        const found = await real.transaction("resolve", must(options.resolve, "a resolve"));
+        resolutions.push(found.outcome);
+        return found.outcome === "committed"
+          ? found.value
+          : await real.transaction(name, work, options);
+      },
+    });
+  };
+  const readsOf = (real: Database) => ({
+    schema: real.schema,
+    rows: real.rows.bind(real),
+    row: real.row.bind(real),
+    run: real.run.bind(real),
+    ping: () => real.ping(),
+    close: () => real.close(),
+  });
+
+  for (const [fate, resolution] of [
+    ["done", "committed"],
+    ["undone", "not_committed"],
+  ] as const) {
+    it(`holds the units once when the answer to COMMIT is lost and it was ${fate}`, async () => {
+      const resolutions: string[] = [];
+      const unlucky = await anotherNode({ through: losingCommit(fate, resolutions) });
+      const sku = newId();
+      await open(node.database, { skuId: sku, quantity: 3 });
+      const results = await slugsOf(
+        Array.from({ length: 5 }, () => unlucky.reserver.reserve(newId(), one(sku))),
+      );
+      assert.deepEqual(resolutions, [resolution]);
+      assert.equal(results.filter((result) => result === "reserved").length, 3);
+      const stock = await stockOf(node.database, sku);
+      assert.deepEqual([stock.available, stock.reserved], [0, 3]);
+    });
+  }
 });

@@ -40,11 +40,17 @@ export interface InventoryNode {
 export interface InventoryNodeOptions {
   readonly failpoint?: Failpoint;
   readonly redisUrl?: string;
+  /** Puts something between the reserver and its database. */
+  readonly through?: (database: Database) => Database;
 }
 
 export async function inventoryNode(
   schemas: TestDatabase,
-  { failpoint = noFailpoint, redisUrl }: InventoryNodeOptions = {},
+  {
+    failpoint = noFailpoint,
+    redisUrl,
+    through = (database) => database,
+  }: InventoryNodeOptions = {},
 ): Promise<InventoryNode> {
   const statements: string[] = [];
   const database = schemas.database("inventory", {
@@ -65,7 +71,7 @@ export async function inventoryNode(
     log: silentLog,
   });
   const reserver = createReserver({
-    database,
+    database: through(database),
     marks,
     failpoint,
     onChanged: (changed) => void availability.remember(changed),
