@@ -254,7 +254,7 @@ export class ConsumerRunner {
     this.#counts.applied += applied.length;
     this.#counts.duplicates += group.length - applied.length;
     const youngest = applied.at(-1);
-    if (youngest !== undefined) this.#lastLagMs = Date.now() - youngest.occurredAt.getTime();
+    if (youngest !== undefined) this.#lastLagMs = systemClock.now() - youngest.occurredAt.getTime();
   }
 
   /** Hints; the events are applied whatever comes of them. */

@@ -80,7 +80,12 @@ describe("boundaries", () => {
     try {
       for (const name of COPIED)
         await cp(join(ROOT, name), join(folder, name), { recursive: true });
-      for (const file of [".dependency-cruiser.cjs", "tsconfig.json", "package.json"]) {
+      for (const file of [
+        ".dependency-cruiser.cjs",
+        "moleculer.config.ts",
+        "tsconfig.json",
+        "package.json",
+      ]) {
         await cp(join(ROOT, file), join(folder, file));
       }
       await symlink(join(ROOT, "node_modules"), join(folder, "node_modules"));
