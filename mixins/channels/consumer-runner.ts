@@ -13,7 +13,7 @@
 import type { EventOwner } from "../../services/contracts/events.ts";
 import { isPlatformError } from "../../services/contracts/errors.ts";
 import { backoffDelayMs } from "../../services/kernel/backoff.ts";
-import { SECOND_MS } from "../../services/kernel/clock.ts";
+import { SECOND_MS, systemClock } from "../../services/kernel/clock.ts";
 import type { Failpoint } from "../../services/kernel/failpoint.ts";
 import { runInContext } from "../context.ts";
 import { isLockConflict } from "../database/database-error.ts";
