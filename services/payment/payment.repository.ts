@@ -80,11 +80,6 @@ interface OrderRow {
   readonly read_at: Date;
 }
 
-export interface LockedOrder {
-  readonly closingAt: Date | null;
-  readonly closedAt: Date | null;
-}
-
 /** What a transaction knows of its orders under their locks. */
 export interface LockedAccounts {
   /** The database's clock when the locks were had. */

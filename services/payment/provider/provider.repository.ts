@@ -12,6 +12,8 @@ import type {
 } from "./provider-api.ts";
 
 const US_PER_MS = 1_000;
+/** Of a charge that was closed before it was registered. */
+const NO_CURRENCY = "N/A";
 const COLUMNS = "payment_id, amount, currency, status, provider_ref, captured_at";
 
 const REGISTER = sql(
@@ -126,7 +128,7 @@ export async function closeCharges(
     // A registration that is still on its way must find the charge closed.
     const tombstones = [...paymentIds]
       .sort()
-      .map((id) => newRow({ payment_id: id, amount: 0, currency: "XXX" }, "closed"));
+      .map((id) => newRow({ payment_id: id, amount: 0, currency: NO_CURRENCY }, "closed"));
     await tx.run(REGISTER, [tombstones]);
     await tx.rows<ChargeRow>(LOCK, [paymentIds]);
     await tx.run(CLOSE, [paymentIds]);
