@@ -2,8 +2,9 @@
 // in domain/; when it does is in the modules the handlers call.
 import type { ServiceSchema } from "moleculer";
 import type { Principal } from "../../mixins/auth/tokens.ts";
+import type { Metrics } from "../../mixins/metrics/metrics.ts";
 import { implement } from "../../mixins/service.ts";
-import { PlatformError } from "../contracts/errors.ts";
+import { errorSlug, PlatformError } from "../contracts/errors.ts";
 import { paymentContract } from "../contracts/payment.ts";
 import type { PlatformNode } from "../node.ts";
 import { createChannels } from "./channels/channels.ts";
@@ -30,7 +31,7 @@ export function paymentDeps(node: PlatformNode): PaymentDeps {
 }
 
 export function wire(node: PlatformNode): ServiceSchema {
-  return createPaymentService(paymentDeps(node));
+  return createPaymentService(paymentDeps(node), node.metrics);
 }
 
 /** Whose payment it must be; an admin may see everybody's. */
@@ -38,7 +39,10 @@ function ownerOf(principal: Principal): string | undefined {
   return principal.role === "admin" ? undefined : principal.userId;
 }
 
-export function createPaymentService(deps: PaymentDeps): ServiceSchema {
+export function createPaymentService(
+  deps: PaymentDeps,
+  metrics: Pick<Metrics, "increment">,
+): ServiceSchema {
   const { database, channels } = deps;
   const payments = createPaymentNode(deps);
   return {
@@ -83,7 +87,8 @@ export function createPaymentService(deps: PaymentDeps): ServiceSchema {
       }),
       receiveCallback: async ({ params }) => {
         const rawBody = Buffer.from(params.raw_body, "base64");
-        await payments.receiver.receive(params.payment_id, { headers: params.headers, rawBody });
+        const request = { headers: params.headers, rawBody };
+        await countCallback(metrics, payments.receiver.receive(params.payment_id, request));
         return null;
       },
     }),
@@ -93,4 +98,19 @@ export function createPaymentService(deps: PaymentDeps): ServiceSchema {
     },
     stopped: () => payments.stop(),
   };
+}
+
+async function countCallback(
+  metrics: Pick<Metrics, "increment">,
+  received: Promise<void>,
+): Promise<void> {
+  let result = "accepted";
+  try {
+    await received;
+  } catch (error) {
+    result = errorSlug(error) ?? "INTERNAL";
+    throw error;
+  } finally {
+    metrics.increment("app_payment_callback_total", { result });
+  }
 }

@@ -27,6 +27,8 @@ export function wire(node: PlatformNode): ServiceSchema {
     log,
     random,
     failpoint,
+    metrics: node.metrics,
+    tracer: node.broker.tracer,
   });
   return {
     name: "payment-worker",

@@ -1,4 +1,5 @@
 // The mock provider's channel: calls it over HTTP and believes its callbacks by their signature.
+import type { KeyObject } from "node:crypto";
 import type { TSchema } from "@sinclair/typebox";
 import { createCommitQueue, Refusal } from "../../../mixins/database/commit-queue.ts";
 import { faultsOf } from "../../../mixins/validation/ajv.ts";
@@ -36,7 +37,7 @@ export interface MockChannelDeps {
   /** What the provider lets in. */
   readonly apiKey: string;
   /** Keys of callbacks, the current one first. */
-  readonly webhookKeys: readonly Buffer[];
+  readonly webhookKeys: readonly KeyObject[];
   readonly clock: Clock;
 }
 

@@ -1,7 +1,7 @@
 // Signatures of callbacks in the form of Standard Webhooks: HMAC-SHA256 over `id.timestamp.body`
 // with the raw bytes of the body. Several live keys and several signatures let a key be changed
 // without losing a callback.
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
 import { SECOND_MS } from "../../kernel/clock.ts";
 
 /** A callback signed further away from now than this is refused, early or late. */
@@ -19,13 +19,14 @@ export interface WebhookHeaders {
   readonly "webhook-signature": string;
 }
 
-/** @param secret `whsec_` and base64. */
-export function webhookKey(secret: string): Buffer {
-  return Buffer.from(secret.slice(SECRET_PREFIX.length), "base64");
+/** A key object and no buffer: with a buffer each HMAC costs five times as much. @param secret
+ * `whsec_` and base64. */
+export function webhookKey(secret: string): KeyObject {
+  return createSecretKey(Buffer.from(secret.slice(SECRET_PREFIX.length), "base64"));
 }
 
 export function signWebhook(
-  key: Buffer,
+  key: KeyObject,
   message: { readonly id: string; readonly atMs: number; readonly body: Buffer },
 ): WebhookHeaders {
   const timestamp = String(Math.floor(message.atMs / SECOND_MS));
@@ -42,7 +43,7 @@ export function signWebhook(
  * `nowMs`; undefined otherwise. Never throws.
  */
 export function verifyWebhook(
-  keys: readonly Buffer[],
+  keys: readonly KeyObject[],
   request: { readonly headers: Readonly<Record<string, string>>; readonly rawBody: Buffer },
   nowMs: number,
 ): string | undefined {
@@ -50,9 +51,10 @@ export function verifyWebhook(
   const timestamp = request.headers["webhook-timestamp"] ?? "";
   const given = signaturesOf(request.headers["webhook-signature"] ?? "");
   if (!ID_FORM.test(id) || !isNear(timestamp, nowMs) || given.length === 0) return undefined;
-  const isRight = keys
-    .map((key) => digestOf(key, id, timestamp, request.rawBody))
-    .some((expected) => given.some((one) => isEqual(one, expected)));
+  const isRight = keys.some((key) => {
+    const expected = digestOf(key, id, timestamp, request.rawBody);
+    return given.some((one) => isEqual(one, expected));
+  });
   return isRight ? id : undefined;
 }
 
@@ -61,7 +63,7 @@ function isEqual(given: Buffer, expected: Buffer): boolean {
   return given.length === expected.length && timingSafeEqual(given, expected);
 }
 
-function digestOf(key: Buffer, id: string, timestamp: string, body: Buffer): Buffer {
+function digestOf(key: KeyObject, id: string, timestamp: string, body: Buffer): Buffer {
   return createHmac("sha256", key).update(`${id}.${timestamp}.`).update(body).digest();
 }
 

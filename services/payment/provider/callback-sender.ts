@@ -1,5 +1,6 @@
 // Sends the mock provider's callbacks to the shop until one is taken: signed anew for every try,
 // with growing delays, from rows that outlive the process. A callback may arrive twice.
+import type { KeyObject } from "node:crypto";
 import type { Database } from "../../../mixins/database/database.ts";
 import { type Backoff, backoffDelayMs } from "../../kernel/backoff.ts";
 import { type Clock, MINUTE_MS, SECOND_MS } from "../../kernel/clock.ts";
@@ -20,7 +21,7 @@ const NO_ANSWER = 0;
 export interface SenderDeps {
   readonly database: Database;
   readonly http: HttpClient;
-  readonly key: Buffer;
+  readonly key: KeyObject;
   readonly clock: Clock;
   readonly random: () => number;
 }
