@@ -178,6 +178,29 @@ describe("refunds", () => {
     assert.deepEqual(await providerRefunds(payment), [1_000]);
   });
 
+  it("is booked once when a slow worker's lease ended and another one was faster", async () => {
+    const payment = await captured();
+    await ask(payment, undefined);
+    let booked = 0;
+    const count = { onBooked: () => void (booked += 1) };
+    const warnings: string[] = [];
+    await turn({
+      ...count,
+      log: { ...silentLog, warn: (_fields, message) => void warnings.push(message) },
+      failpoint: async (name) => {
+        if (name !== "payment.refund.after_provider") return;
+        await rig.database.run({
+          name: "test",
+          sql: "UPDATE refunds SET next_at = NOW(3) WHERE status = 'pending'",
+        });
+        await turn(count);
+      },
+    });
+    assert.equal(booked, 1);
+    assert.deepEqual(warnings, []);
+    assert.equal((await rig.find(payment.id)).status, "refunded");
+  });
+
   it("takes a refund on that the provider knows no capture of, and notes it", async () => {
     const payment = await rig.node().opener.open(rig.payable());
     await rig.callback(payment);
