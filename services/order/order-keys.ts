@@ -35,6 +35,7 @@ const COMPLETE = sql(
 );
 
 // Only the order that holds the key may free it: its buyer may have used it for another one since.
+// The user's id must go in as a number: text makes a floating-point number of both sides.
 const FREE = sql(
   "order.keys.free",
   `DELETE FROM idempotency_keys
@@ -102,7 +103,7 @@ export async function completeKeys(tx: Transaction, answers: readonly KeyAnswer[
 export async function freeKeys(tx: Transaction, orders: readonly KeyedOrder[]): Promise<void> {
   if (orders.length === 0) return;
   await tx.run(FREE, [
-    orders.map(({ claim }) => [claim.userId, claim.route, claim.key]),
+    orders.map(({ claim }) => [BigInt(claim.userId), claim.route, claim.key]),
     orders.map(({ orderId }) => orderId),
   ]);
 }

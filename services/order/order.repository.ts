@@ -53,6 +53,8 @@ const LOCK_DUE = sql(
 
 const FIND = sql("order.find", `SELECT ${ORDER_COLUMNS} FROM orders WHERE id IN (?)`);
 
+// A pair that is compared with text is compared as floating-point numbers, to which neighbouring ids
+// are one and the same: ids must go into it as numbers.
 const FIND_OWN = sql(
   "order.find-own",
   `SELECT ${ORDER_COLUMNS} FROM orders
@@ -183,7 +185,7 @@ export async function findAnswers(
   questions: readonly OrderQuestion[],
 ): Promise<readonly (Order | undefined)[]> {
   const ids = [...new Set(questions.map(({ id }) => id))];
-  const owned = questions.map(({ id, ownerId }) => [id, ownerId ?? 0]);
+  const owned = questions.map(({ id, ownerId }) => [BigInt(id), BigInt(ownerId ?? 0)]);
   const anybodys = questions.flatMap(({ id, ownerId }) => (ownerId === null ? [id] : []));
   const [rows, items] = await Promise.all([
     database.rows<OrderRow>(FIND_OWN, [ids, owned, anybodys.length === 0 ? [0] : anybodys]),

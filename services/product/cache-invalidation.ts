@@ -61,5 +61,5 @@ export async function runSecondDeletes(
   const outcomes = await Promise.all(due.map((row) => cache.outdate(row.product_id, row.version)));
   const done = due.filter((_, index) => outcomes[index] === true);
   if (done.length === 0) return;
-  await database.run(DELETE_DONE, [done.map((row) => [row.product_id, row.version])]);
+  await database.run(DELETE_DONE, [done.map((row) => [BigInt(row.product_id), row.version])]);
 }

@@ -13,6 +13,14 @@ import {
 } from "../support/order-shop.ts";
 
 const UNITS = ["user", "product", "inventory", "order"] as const;
+/** A floating-point number does not tell it from the next hundreds. */
+const FIRST_LARGE_ID = 9_000_000_000_000_000_000n;
+const COPIED = `status, version, total_price, discount, refunded_amount, currency, expires_at`;
+const COPY_ORDER = `INSERT INTO orders (id, user_id, ${COPIED})
+  SELECT ?, ?, ${COPIED} FROM orders WHERE id = ?`;
+const LINE = "line, sku_id, product_id, name, quantity, price";
+const COPY_ITEMS = `INSERT INTO order_items (order_id, ${LINE})
+  SELECT ?, ${LINE} FROM order_items WHERE order_id = ?`;
 
 describe("placing an order", () => {
   let schemas: TestDatabase;
@@ -220,6 +228,26 @@ describe("placing an order", () => {
     const shownOrders = (await Promise.all(reads)).filter((order) => order !== undefined);
     assert.equal(shownOrders.length, 100);
     assert.equal((await shop.as(ADMIN, "order.get", { id: orders[0].id })).id, orders[0].id);
+  });
+
+  it("tells orders and buyers apart whose ids differ in the last digits", async () => {
+    const sold = [{ sku_id: await shop.sell(1), quantity: 1 }];
+    const { id: original } = await shop.place(newCustomer(), sold);
+    const buyers = Array.from({ length: 16 }, (_, index): ShopUser => ({
+      id: String(FIRST_LARGE_ID + BigInt(index)),
+      role: "customer",
+    }));
+    for (const { id } of buyers) {
+      await rows(COPY_ORDER, [id, id, original]);
+      await rows(COPY_ITEMS, [id, original]);
+    }
+    const found = await Promise.all(
+      buyers.map((buyer) => shop.as(buyer, "order.get", { id: buyer.id })),
+    );
+    assert.deepEqual(
+      found.map(({ id, user_id: userId }) => [id, userId]),
+      buyers.map(({ id }) => [id, id]),
+    );
   });
 
   it("lists own orders by page and sort", async () => {
