@@ -6,6 +6,7 @@ import { ORDER_FAILPOINTS } from "../../services/order/failpoints.ts";
 import { testDatabase, type TestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { createFaults, type Faults } from "../support/faults.ts";
+import { assertInvariants } from "../support/invariants.ts";
 import {
   ADMIN,
   newCustomer,
@@ -18,6 +19,8 @@ import {
 const END_MS = 10_000;
 const WINDOW_MS = 1_000;
 
+const SCHEMAS = ["user", "product", "inventory", "order", "payment", "provider"] as const;
+
 describe("an order that is not paid", () => {
   let schemas: TestDatabase;
   let patient: ShopNode;
@@ -29,9 +32,7 @@ describe("an order that is not paid", () => {
   let skuId: string;
 
   before(async () => {
-    schemas = await testDatabase({
-      services: ["user", "product", "inventory", "order", "payment", "provider"],
-    });
+    schemas = await testDatabase({ services: SCHEMAS });
     faults = createFaults();
     providerPort = String(await findFreePort());
     const settings = { PROVIDER_PORT: providerPort };
@@ -47,6 +48,7 @@ describe("an order that is not paid", () => {
     });
   });
   after(async () => {
+    await assertInvariants(schemas, { schemas: SCHEMAS });
     await hasty.stop();
     await patient.stop();
     await schemas.drop();

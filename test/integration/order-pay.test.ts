@@ -8,6 +8,7 @@ import { ORDER_FAILPOINTS } from "../../services/order/failpoints.ts";
 import { testDatabase, type TestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { createFaults, type Faults } from "../support/faults.ts";
+import { assertInvariants } from "../support/invariants.ts";
 import {
   ADMIN,
   newCustomer,
@@ -19,6 +20,8 @@ import {
 
 const EVENT_MS = 8_000;
 
+const SCHEMAS = ["user", "product", "inventory", "order", "payment", "provider"] as const;
+
 describe("paying for an order", () => {
   let schemas: TestDatabase;
   let shop: ShopNode;
@@ -28,9 +31,7 @@ describe("paying for an order", () => {
   let order: Order;
 
   before(async () => {
-    schemas = await testDatabase({
-      services: ["user", "product", "inventory", "order", "payment", "provider"],
-    });
+    schemas = await testDatabase({ services: SCHEMAS });
     faults = createFaults();
     shop = await shopNode(schemas, {
       units: [...TRADE_UNITS, "provider"],
@@ -39,6 +40,7 @@ describe("paying for an order", () => {
     });
   });
   after(async () => {
+    await assertInvariants(schemas, { schemas: SCHEMAS });
     await shop.stop();
     await schemas.drop();
   });

@@ -12,7 +12,7 @@ import {
   shopNode,
 } from "../support/order-shop.ts";
 
-const UNITS = ["user", "product", "inventory", "order"] as const;
+const UNITS = ["user", "product", "inventory", "order", "payment"] as const;
 /** A floating-point number does not tell it from the next hundreds. */
 const FIRST_LARGE_ID = 9_000_000_000_000_000_000n;
 const COPIED = `status, version, total_price, discount, refunded_amount, currency, expires_at`;
@@ -27,7 +27,7 @@ describe("placing an order", () => {
   let shop: ShopNode;
 
   before(async () => {
-    schemas = await testDatabase({ services: ["user", "product", "inventory", "order"] });
+    schemas = await testDatabase({ services: UNITS });
     shop = await shopNode(schemas, { units: UNITS });
   });
   after(async () => {

@@ -5,9 +5,11 @@ import { ORDER_FAILPOINTS } from "../../services/order/failpoints.ts";
 import { testDatabase, type TestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { createFaults, type Faults } from "../support/faults.ts";
+import { assertInvariants } from "../support/invariants.ts";
 import { newCustomer, type ShopNode, type ShopUser, shopNode } from "../support/order-shop.ts";
 
-const UNITS = ["user", "product", "inventory", "order", "order-worker"] as const;
+const SCHEMAS = ["user", "product", "inventory", "order", "payment"] as const;
+const UNITS = [...SCHEMAS, "order-worker"] as const;
 const RECOVERY_MS = 5_000;
 
 describe("an order whose node dies while it is placed", () => {
@@ -19,11 +21,12 @@ describe("an order whose node dies while it is placed", () => {
   let key: string;
 
   before(async () => {
-    schemas = await testDatabase({ services: ["user", "product", "inventory", "order"] });
+    schemas = await testDatabase({ services: SCHEMAS });
     faults = createFaults();
     shop = await shopNode(schemas, { units: UNITS, failpoint: faults.failpoint });
   });
   after(async () => {
+    await assertInvariants(schemas, { schemas: ["inventory", "order"] });
     await shop.stop();
     await schemas.drop();
   });

@@ -33,10 +33,11 @@ export interface ShopUser {
 
 export const ADMIN: ShopUser = { id: "1", role: "admin" };
 
-let lastUser = 1_000;
+/** As large as real ids: a floating-point number does not tell neighbours apart. */
+let lastUser = 8_000_000_000_000_000_000n;
 
 export function newCustomer(): ShopUser {
-  lastUser += 1;
+  lastUser += 1n;
   return { id: String(lastUser), role: "customer" };
 }
 
@@ -153,6 +154,7 @@ export function placeHeaders(key: string, body: string): CallHeaders {
 export const TRADE_UNITS: readonly ServiceUnit[] = [
   "user",
   "product",
+  "product-worker",
   "inventory",
   "inventory-worker",
   "order",
