@@ -1,0 +1,119 @@
+// A keep-alive HTTP/1.1 connection for load: prepared bytes go out, one answer comes back. It knows
+// just enough of HTTP for servers of our own.
+import { connect, type Socket } from "node:net";
+
+const ANSWER_TIMEOUT_MS = 10_000;
+const HEAD_END = "\r\n\r\n";
+const CHUNKED_END = "\r\n0\r\n\r\n";
+const LENGTH = /\r\ncontent-length: *(\d+)/i;
+const CHUNKED = /\r\ntransfer-encoding: *chunked/i;
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+interface Waiting {
+  readonly resolve: (answer: HttpAnswer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class HttpSocket {
+  readonly #host: string;
+  readonly #port: number;
+  #socket: Socket | undefined;
+  #received = "";
+  #waiting: Waiting | undefined;
+
+  constructor(url: string) {
+    const { hostname, port } = new URL(url);
+    this.#host = hostname;
+    this.#port = Number(port);
+  }
+
+  /** One request at a time. Latin-1 text or bytes; the answer's body must be ASCII. */
+  send(request: string | Buffer): Promise<HttpAnswer> {
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      const socket = (this.#socket ??= this.#open());
+      socket.write(request, "latin1");
+    });
+  }
+
+  close(): void {
+    this.#socket?.destroy();
+  }
+
+  #open(): Socket {
+    const socket = connect(this.#port, this.#host);
+    socket.setNoDelay(true);
+    socket.setTimeout(ANSWER_TIMEOUT_MS);
+    socket.setEncoding("latin1");
+    socket.on("data", (text) => this.#receive(String(text)));
+    socket.on("timeout", () => socket.destroy(new Error("no answer in time")));
+    socket.on("error", (error) => this.#fail(error));
+    socket.on("close", () => {
+      this.#socket = undefined;
+      this.#fail(new Error("the connection was closed"));
+    });
+    return socket;
+  }
+
+  #fail(error: Error): void {
+    this.#received = "";
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.reject(error);
+  }
+
+  #receive(text: string): void {
+    this.#received += text;
+    const answer = parseAnswer(this.#received);
+    if (answer === undefined) return;
+    this.#received = "";
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.resolve(answer);
+  }
+}
+
+/** Undefined while the answer is not whole. */
+export function parseAnswer(text: string): HttpAnswer | undefined {
+  const headEnd = text.indexOf(HEAD_END);
+  if (headEnd === -1) return undefined;
+  const status = Number(text.slice(9, 12));
+  const head = text.slice(0, headEnd);
+  const bodyAt = headEnd + HEAD_END.length;
+  if (CHUNKED.test(head)) {
+    if (!text.endsWith(CHUNKED_END)) return undefined;
+    return { status, body: text.slice(bodyAt) };
+  }
+  const length = Number(LENGTH.exec(head)?.[1] ?? 0);
+  return text.length < bodyAt + length ? undefined : { status, body: text.slice(bodyAt) };
+}
+
+export interface RequestParts {
+  readonly method: string;
+  readonly path: string;
+  readonly token?: string;
+  /** Told to the server as the client's address. */
+  readonly address: string;
+  readonly key?: string;
+  readonly body?: object;
+}
+
+/** The text of a request as a client behind a proxy would send it. ASCII only. */
+export function requestText({ method, path, token, address, key, body }: RequestParts): string {
+  const text = body === undefined ? "" : JSON.stringify(body);
+  return [
+    `${method} ${path} HTTP/1.1`,
+    "Host: shop",
+    `X-Forwarded-For: ${address}`,
+    ...(token === undefined ? [] : [`Authorization: Bearer ${token}`]),
+    ...(key === undefined ? [] : [`Idempotency-Key: ${key}`]),
+    ...(text === "" ? [] : ["Content-Type: application/json", `Content-Length: ${text.length}`]),
+    ...(text === "" && method === "POST" ? ["Content-Length: 0"] : []),
+    "",
+    text,
+  ].join("\r\n");
+}
