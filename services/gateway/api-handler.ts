@@ -9,6 +9,7 @@ import { type JsonBody, readJsonBody } from "./body.ts";
 import type { ClientAddress } from "./client-address.ts";
 import type { Composition } from "./compositions.ts";
 import { sendJson, sendNothing } from "./http-errors.ts";
+import { factsOf } from "./request-observer.ts";
 import type { LimitRule, RateLimiter, Subject } from "./rate-limit.ts";
 import { idempotencyHeaders } from "./request.ts";
 import type { PublicRoute } from "./route-table.ts";
@@ -82,6 +83,7 @@ async function admit(
     refusal = error;
   }
   if (caller.principal !== undefined) {
+    noteUser(response, caller.principal.userId);
     subjects.push({ rule: limits.user, id: caller.principal.userId });
   }
   const tightest = await parts.limiter.check(subjects);
@@ -91,6 +93,12 @@ async function admit(
   }
   if (refusal !== undefined) throw refusal as Error;
   return caller;
+}
+
+/** For the request's line in the log. */
+function noteUser(response: ServerResponse, userId: string): void {
+  const facts = factsOf(response);
+  if (facts !== undefined) facts.userId = userId;
 }
 
 async function callAction(

@@ -19,6 +19,8 @@ import { publicResult } from "./public-results.ts";
 import { parseQuery } from "./query.ts";
 import { createRateLimiter } from "./rate-limit.ts";
 import { createRateLimitStore } from "./rate-limit.store.ts";
+import { createRequestObserver } from "./request-observer.ts";
+import { nameRequest, REST_TRACING } from "./request-span.ts";
 import { createRootHandlers, docsAssetsFolder } from "./root-routes.ts";
 import { allowedMethods, API_PREFIX, publicRoutes, type PublicRoute } from "./route-table.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
@@ -45,17 +47,21 @@ const NEEDED_ACTIONS: readonly string[] = [
 ];
 
 export function wire(node: PlatformNode): ServiceSchema {
-  const { settings, broker, clock, log } = node;
+  const { settings, broker, clock, log, metrics } = node;
   const sessions = createSessions({ broker, clock, log });
   const routes = publicRoutes();
   const handler = createApiHandler({
     authenticate: createAuthenticate(node.tokens, sessions),
     addressOf: createClientAddress(settings.TRUSTED_PROXIES),
-    limiter: createRateLimiter({ store: createRateLimitStore(node), clock }),
+    limiter: createRateLimiter({
+      store: createRateLimitStore(node),
+      clock,
+      onRefused: (rule) => metrics.increment("app_rate_limited_total", { rule }),
+    }),
     limits: {
       user: { name: "user", perSecond: settings.RATE_LIMIT_PER_USER_RPS },
       ip: { name: "ip", perSecond: settings.RATE_LIMIT_PER_IP_RPS },
-      node: { name: `node-${node.nodeId}`, perSecond: settings.RATE_LIMIT_GLOBAL_RPS },
+      node: { name: "node", scope: node.nodeId, perSecond: settings.RATE_LIMIT_GLOBAL_RPS },
     },
     compositions: createCompositions(log),
     own: ownActions(clock),
@@ -74,6 +80,7 @@ function createGatewayService(parts: GatewayParts): ServiceSchema {
   const { node, routes, sessions } = parts;
   const { settings, log } = node;
   const preflight = createPreflight(settings.CORS_ORIGINS, (path) => allowedMethods(routes, path));
+  const observe = createRequestObserver({ ...node, isLogging: settings.LOG_REQUESTS });
   const state = { isDraining: false };
   const base = (ApiGateway as unknown as { methods: { httpHandler: Handle } }).methods.httpHandler;
   return {
@@ -89,6 +96,7 @@ function createGatewayService(parts: GatewayParts): ServiceSchema {
       rootCallOptions: createCallOptions(node),
       routes: [apiRoute(parts), rootRoute(parts, state), docsRoute()],
     },
+    actions: { rest: { tracing: REST_TRACING } },
     methods: {
       createServer(this: GatewayService) {
         this.server = createHttpServer((request, response) => {
@@ -96,6 +104,7 @@ function createGatewayService(parts: GatewayParts): ServiceSchema {
         });
       },
       httpHandler(this: GatewayService, request: IncomingMessage, response: ServerResponse) {
+        observe(request, response);
         if (preflight(request, response)) return;
         // Node drops the body of the answer to a HEAD by itself; the route is the GET's.
         if (request.method === "HEAD") request.method = "GET";
@@ -136,6 +145,7 @@ function apiRoute({ routes, handler }: GatewayParts): object {
   const aliases: Record<string, AliasHandler> = {};
   for (const route of routes) {
     aliases[route.label] = (request, response, next) => {
+      nameRequest(request, response, route.label);
       handler(route, request, response, request.$params.params ?? {}).catch(next);
     };
   }
@@ -153,6 +163,7 @@ function rootRoute({ node, routes }: GatewayParts, state: { isDraining: boolean 
   const aliases: Record<string, AliasHandler> = {};
   for (const [label, handle] of Object.entries(handlers)) {
     aliases[label] = (request, response, next) => {
+      nameRequest(request, response, label);
       Promise.resolve(handle(request, response)).catch(next);
     };
   }

@@ -10,8 +10,10 @@ import { PlatformError } from "../contracts/errors.ts";
 export const BURST_FACTOR = 2;
 
 export interface LimitRule {
-  /** `user` or `ip`; part of the key and of the RateLimit header. */
+  /** `user`, `ip` or `node`; part of the key and the label of the metric. */
   readonly name: string;
+  /** Tells rules of one name apart, such as those of two nodes. */
+  readonly scope?: string;
   /** Requests per second; 0 switches the rule off. */
   readonly perSecond: number;
 }
@@ -29,22 +31,26 @@ export interface Subject {
 export interface RateLimiterParts {
   readonly store: RateLimitStore;
   readonly clock: Clock;
+  /** Told the name of the rule. */
+  readonly onRefused: (rule: string) => void;
 }
 
-export function createRateLimiter({ store, clock }: RateLimiterParts): RateLimiter {
+export function createRateLimiter({ store, clock, onRefused }: RateLimiterParts): RateLimiter {
   const local = createLocalGcra(clock);
   return {
     async check(subjects) {
       const active = subjects.filter(({ rule }) => rule.perSecond > 0);
       if (active.length === 0) return undefined;
       const asked = active.map(({ rule, id }) => ({
-        key: `${rule.name}:${id}`,
+        key: `${rule.name}${rule.scope ?? ""}:${id}`,
         perSecond: rule.perSecond,
         burst: rule.perSecond * BURST_FACTOR,
       }));
       const decisions = (await store.take(asked)) ?? asked.map((limit) => local.take(limit));
-      const refused = decisions.find((decision) => !decision.isAllowed);
+      const refusedAt = decisions.findIndex((decision) => !decision.isAllowed);
+      const refused = decisions[refusedAt];
       if (refused !== undefined) {
+        onRefused(active[refusedAt]?.rule.name ?? "");
         throw new PlatformError("RATE_LIMITED", { retry_after_s: refused.retryAfterMs / 1_000 });
       }
       return decisions.reduce((tightest, one) =>
