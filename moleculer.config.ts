@@ -1,11 +1,14 @@
 // The one place of broker options. Every value has its reason in docs/adr or in the comment here.
-import type { BrokerOptions, Middleware } from "moleculer";
+import type { BrokerOptions, Context, Middleware } from "moleculer";
 import type { Settings } from "./config/schema.ts";
+import { logOptions } from "./mixins/log.ts";
 import {
   isConnectionError,
   isNodeFailure,
   MIDDLEWARE_ORDER,
 } from "./mixins/resilience/middlewares.ts";
+import type { CallMeta } from "./mixins/service.ts";
+import { createJaegerExporter } from "./mixins/tracing/jaeger-exporter.ts";
 import { TypeBoxValidator } from "./mixins/validation/validator.ts";
 
 const CALL_LEVEL_MAX = 20;
@@ -24,7 +27,10 @@ export function brokerOptions({ settings, nodeId, middlewares }: BrokerParts): B
   return {
     namespace: settings.NAMESPACE,
     nodeID: nodeId,
-    logger: { type: "Pino", options: { pino: { options: pinoOptions(settings, nodeId) } } },
+    logger: {
+      type: "Pino",
+      options: { pino: { options: logOptions(settings.LOG_LEVEL, { node: nodeId }) } },
+    },
     logLevel: settings.LOG_LEVEL,
     transporter: { type: "NATS", options: natsOptions(settings.NATS_URL) },
     // The default 0 waits for ever: a call in flight to a killed node hung for 52 s.
@@ -66,10 +72,6 @@ export function brokerOptions({ settings, nodeId, middlewares }: BrokerParts): B
   };
 }
 
-function pinoOptions(settings: Settings, nodeId: string): object {
-  return { level: settings.LOG_LEVEL, base: { node: nodeId } };
-}
-
 export function natsOptions(url: string): object {
   const { hostname, port, username, password, searchParams } = new URL(url);
   const token = searchParams.get("token");
@@ -94,15 +96,19 @@ function tracingOptions(settings: Settings): NonNullable<BrokerOptions["tracing"
     enabled: true,
     events: true,
     sampling: { rate: settings.TRACE_RATIO },
-    // Parameters hold passwords and addresses; spans carry names only.
-    tags: { action: { params: false, meta: false, response: false }, event: { params: false } },
+    // Parameters hold passwords and addresses, messages and data of errors may quote them; spans
+    // carry names only.
+    tags: { action: requestTags, event: { params: false } },
+    errorFields: ["name", "code", "type"],
     exporter: jaegerExporter(settings.JAEGER_ENDPOINT),
   };
 }
 
-/** Moleculer's types know no other options than the endpoint's. legacyMode would cut W3C trace ids
- * to 64 bits. */
+/** Moleculer's types know exporters by name only. */
 function jaegerExporter(endpoint: string): TracingExporter {
-  const exporter: unknown = { type: "Jaeger", options: { endpoint, legacyMode: false } };
-  return exporter as TracingExporter;
+  return createJaegerExporter(endpoint) as unknown as TracingExporter;
+}
+
+function requestTags({ meta }: Context): { request_id: string | undefined } {
+  return { request_id: (meta as CallMeta).requestId };
 }

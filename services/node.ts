@@ -15,6 +15,7 @@ import {
   deadlineMiddleware,
   failureMiddleware,
 } from "../mixins/resilience/middlewares.ts";
+import { continueContextMiddleware } from "../mixins/tracing/continue-context.middleware.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { type Connections, createConnections } from "./connections.ts";
 import { call } from "./contracts/actions.ts";
@@ -66,6 +67,7 @@ export function createNode(options: NodeOptions): PlatformNode {
     authMiddleware(tokens),
     deadlineMiddleware(clock),
     metricsMiddleware(metrics, clock),
+    continueContextMiddleware(),
   ];
   const broker = new ServiceBroker(brokerOptions({ settings, nodeId, middlewares }));
   const connections = createConnections({ settings, nodeId, log, random, metrics });

@@ -6,9 +6,17 @@ import { type Failpoint, noFailpoint } from "../../services/kernel/failpoint.ts"
 import type { Database } from "../database/database.ts";
 import { createLease } from "../database/lease.ts";
 import type { Log } from "../log.ts";
-import { OutboxRelay, type RelayBus, type RelayStats } from "../outbox/outbox-relay.ts";
+import type { Metrics } from "../metrics/metrics.ts";
+import {
+  OutboxRelay,
+  type RelayBus,
+  type RelayOptions,
+  type RelayStats,
+} from "../outbox/outbox-relay.ts";
 import { type OutboxBacklog, readBacklog, requestRepublish } from "../outbox/outbox.repository.ts";
+import { createConsumerSpans, type SpanStarter } from "../tracing/consumer-spans.ts";
 import type { EventConsumer } from "./channel.ts";
+import { showChannels } from "./channel-metrics.ts";
 import { type ConsumerBus, ConsumerRunner, type RunnerStats } from "./consumer-runner.ts";
 import { createDeadLetters, type DeadLetters } from "./dead-letter.ts";
 import { BACKLOG_INTERVAL_MS, CHANNEL_LIMITS, type ChannelLimits } from "./limits.ts";
@@ -28,6 +36,11 @@ export interface ChannelsOptions {
   readonly random?: () => number;
   readonly failpoint?: Failpoint;
   readonly limits?: ChannelLimits;
+  readonly metrics?: Pick<Metrics, "set" | "increment" | "onCollect">;
+  /** Moleculer's; without it consumers make no spans. */
+  readonly tracer?: SpanStarter;
+  /** Told of events that the stream has acknowledged, each once unless a node died in between. */
+  readonly onPublished?: RelayOptions["onPublished"];
 }
 
 export interface ChannelsStats {
@@ -56,10 +69,23 @@ export function createChannels(options: ChannelsOptions): Channels {
   assertCatalogued(owner, consumers);
   const lease = createLease({ database, name: "outbox-relay", owner: nodeId, log });
   const shared = { database, bus, random, failpoint, log };
-  const relay = new OutboxRelay({ ...shared, owner, leadership: lease, limits: limits.relay });
+  const relay = new OutboxRelay({
+    ...shared,
+    owner,
+    leadership: lease,
+    limits: limits.relay,
+    onPublished: options.onPublished,
+  });
+  const spans = options.tracer && createConsumerSpans(options.tracer, `${owner}-worker`);
   const runners = consumers.map(
     (definition) =>
-      new ConsumerRunner({ ...shared, consumer: owner, definition, limits: limits.consumer }),
+      new ConsumerRunner({
+        ...shared,
+        consumer: owner,
+        definition,
+        limits: limits.consumer,
+        spans,
+      }),
   );
   let backlog = EMPTY_BACKLOG;
   const chores = [
@@ -70,6 +96,14 @@ export function createChannels(options: ChannelsOptions): Channels {
       if (lease.isHeld()) await purgeMessages(database, limits.retention);
     }),
   ];
+
+  const stats = (): ChannelsStats => ({
+    owner,
+    relay: relay.stats(),
+    backlog,
+    consumers: runners.map((runner) => runner.stats()),
+  });
+  if (options.metrics !== undefined) showChannels(options.metrics, stats);
 
   return {
     start() {
@@ -87,12 +121,7 @@ export function createChannels(options: ChannelsOptions): Channels {
       ]);
       await lease.stop();
     },
-    stats: () => ({
-      owner,
-      relay: relay.stats(),
-      backlog,
-      consumers: runners.map((runner) => runner.stats()),
-    }),
+    stats,
     async republish(outboxIds) {
       const count = await requestRepublish(database, outboxIds);
       relay.wake();

@@ -20,6 +20,8 @@ import { isLockConflict } from "../database/database-error.ts";
 import type { Database } from "../database/database.ts";
 import { receiveOnce } from "../inbox/inbox.ts";
 import type { Log } from "../log.ts";
+import type { ConsumerSpans } from "../tracing/consumer-spans.ts";
+import { traceparentOfSpan } from "../tracing/traceparent.ts";
 import type { ConsumedEvent, EventConsumer } from "./channel.ts";
 import { type NewDeadLetter, resolveApplied, storeDeadLetter } from "./dead-letter.ts";
 import { type Delivery, groupDeliveries } from "./delivery.ts";
@@ -50,6 +52,8 @@ export interface RunnerOptions {
   readonly random: () => number;
   readonly failpoint: Failpoint;
   readonly log: Log;
+  /** Undefined when nothing is traced. */
+  readonly spans?: ConsumerSpans | undefined;
 }
 
 export interface RunnerStats {
@@ -220,20 +224,32 @@ export class ConsumerRunner {
 
   /** Receipts and effects in one transaction; the effects of events had before are skipped. */
   async #apply(group: readonly Delivery[]): Promise<void> {
-    const { database, definition, failpoint } = this.#options;
+    const { spans, definition } = this.#options;
+    const started = spans?.start(definition.event, group);
     const first = group[0] as Delivery;
+    const { event, origin } = started?.lead ?? first;
     const context = {
-      requestId: first.origin.requestId ?? first.event.id,
-      traceparent: first.origin.traceparent,
+      requestId: origin.requestId ?? event.id,
+      traceparent: started === undefined ? origin.traceparent : traceparentOfSpan(started.span),
     };
-    await runInContext(context, async () => {
-      const applied = await database.transaction(`consume.${definition.event}`, (tx) =>
-        this.#applyInside(tx, group),
-      );
-      this.#count(group, applied);
-      await failpoint("consumer.committed");
-      await this.#tellCommitted(applied);
-    });
+    try {
+      await runInContext(context, () => this.#applyInContext(group));
+    } catch (error) {
+      started?.span.setError(error);
+      throw error;
+    } finally {
+      started?.span.finish();
+    }
+  }
+
+  async #applyInContext(group: readonly Delivery[]): Promise<void> {
+    const { database, definition, failpoint } = this.#options;
+    const applied = await database.transaction(`consume.${definition.event}`, (tx) =>
+      this.#applyInside(tx, group),
+    );
+    this.#count(group, applied);
+    await failpoint("consumer.committed");
+    await this.#tellCommitted(applied);
   }
 
   async #applyInside(

@@ -1,7 +1,7 @@
 // The exposition end of a node: moleculer-prometheus on a port of its own, fed by our middleware
 // with true histograms, and a reading of the gauges every few seconds so that no scrape computes.
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import type { ServiceSchema } from "moleculer";
+import type { Context, ServiceSchema } from "moleculer";
 import Prometheus from "moleculer-prometheus";
 import { METRICS } from "./catalogue.ts";
 import type { MetricsSource } from "./metrics.ts";
@@ -12,6 +12,11 @@ const NS_PER_MS = 1_000_000;
 
 interface PrometheusService {
   update(name: string, method: string, labels: object | undefined, value: number): void;
+}
+
+interface Circuit {
+  readonly nodeID: string;
+  readonly action: string;
 }
 
 export interface ExpositionParts {
@@ -32,6 +37,7 @@ export function createPrometheusService({ metrics, host, port }: ExpositionParts
       port: { port, host },
       metrics: METRICS,
     } as object,
+    events: circuitListeners(metrics),
     started() {
       const service = this as unknown as PrometheusService;
       metrics.attach((name, method, labels, value) => {
@@ -52,5 +58,26 @@ export function createPrometheusService({ metrics, host, port }: ExpositionParts
       clearInterval(timer);
       loop?.disable();
     },
+  };
+}
+
+/** Moleculer tells every node of every circuit; each shows its own. */
+function circuitListeners(metrics: MetricsSource): NonNullable<ServiceSchema["events"]> {
+  const open = new Set<string>();
+  const listener =
+    (change: (circuit: Circuit) => void) =>
+    (ctx: Context<Circuit>): void => {
+      if (ctx.nodeID !== ctx.broker.nodeID) return;
+      change(ctx.params);
+      metrics.set("app_circuit_breakers_open", undefined, open.size);
+    };
+  return {
+    "$circuit-breaker.opened": listener(({ nodeID, action }) => {
+      open.add(`${nodeID} ${action}`);
+      metrics.increment("app_circuit_breaker_opened_total", { action });
+    }),
+    "$circuit-breaker.closed": listener(({ nodeID, action }) => {
+      open.delete(`${nodeID} ${action}`);
+    }),
   };
 }

@@ -38,6 +38,8 @@ export interface RelayOptions {
   readonly random: () => number;
   readonly failpoint: Failpoint;
   readonly log: Log;
+  /** Told of events published for the first time. Must not throw. */
+  readonly onPublished?: ((rows: readonly OutboxRow[]) => void) | undefined;
 }
 
 export interface RelayStats {
@@ -137,19 +139,23 @@ export class OutboxRelay {
       rows.map((row) => bus.publish(encodeEvent(owner, row))),
     );
     await failpoint("outbox.published");
-    const published: string[] = [];
+    const published: OutboxRow[] = [];
     const unacknowledged: string[] = [];
     let reason: unknown;
     for (const [index, outcome] of outcomes.entries()) {
-      const id = (rows[index] as OutboxRow).id;
-      if (outcome.status === "fulfilled") published.push(id);
+      const row = rows[index] as OutboxRow;
+      if (outcome.status === "fulfilled") published.push(row);
       else {
-        unacknowledged.push(id);
+        unacknowledged.push(row.id);
         reason = outcome.reason;
       }
     }
-    await markPublished(database, published);
+    await markPublished(
+      database,
+      published.map(({ id }) => id),
+    );
     this.#published += published.length;
+    this.#options.onPublished?.(published.filter(({ publishCount }) => publishCount === 0));
     if (unacknowledged.length > 0) {
       this.#failed += unacknowledged.length;
       log.warn({ err: reason, owner, events: unacknowledged.length }, "events were not published");

@@ -46,6 +46,8 @@ export function wire(node: PlatformNode): ServiceSchema {
     log,
     random,
     failpoint,
+    metrics: node.metrics,
+    tracer: node.broker.tracer,
   });
   const retention = repeatEvery(RETENTION_INTERVAL_MS, log, async () => {
     await purgeIdempotencyKeys(database);

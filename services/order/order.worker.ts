@@ -7,6 +7,7 @@ import { repeatEvery } from "../../mixins/channels/repeat.ts";
 import { MINUTE_MS } from "../kernel/clock.ts";
 import type { PlatformNode } from "../node.ts";
 import { createDeadlineScanner } from "./deadline-scanner.ts";
+import { countOrders } from "./order-metrics.ts";
 import { closeDeps, wirePlacing } from "./order.service.ts";
 import { paymentConsumers } from "./payment-events.ts";
 import { createSagaRecovery } from "./saga-recovery.ts";
@@ -37,6 +38,9 @@ export function wire(node: PlatformNode): ServiceSchema {
         log,
         random,
         failpoint,
+        metrics: node.metrics,
+        tracer: node.broker.tracer,
+        onPublished: countOrders(node.metrics),
       }),
     ],
     started() {

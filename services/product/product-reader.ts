@@ -7,6 +7,7 @@ import { type Clock, SECOND_MS } from "../kernel/clock.ts";
 import type { ProductCache } from "./product-cache.ts";
 import type { ProductIdFilter } from "./product-id-filter.ts";
 import type { ProductRepository } from "./product.repository.ts";
+import type { ReadTally } from "./read-tally.ts";
 
 /** How stale an answer may be when the hint of a change is lost, milliseconds. */
 export const MEMORY_TTL_MS = SECOND_MS;
@@ -30,6 +31,7 @@ export interface ProductReaderParts {
   readonly cache: ProductCache;
   readonly filter: Pick<ProductIdFilter, "mayExist" | "add">;
   readonly clock: Clock;
+  readonly tally: ReadTally;
 }
 
 interface Remembered {
@@ -44,7 +46,7 @@ interface Flight {
 }
 
 export function createProductReader(parts: ProductReaderParts): ProductReader {
-  const { products, cache, filter, clock } = parts;
+  const { products, cache, filter, clock, tally } = parts;
   const memory = new LRUCache<string, Remembered>({ max: MEMORY_PRODUCTS_MAX });
   const oldestVersions = new LRUCache<string, number>({ max: OUTDATED_MAX });
   const flights = new Map<string, Flight>();
@@ -54,11 +56,13 @@ export function createProductReader(parts: ProductReaderParts): ProductReader {
   };
   const remembered = (id: string): Remembered | undefined => {
     const known = memory.get(id);
-    return known !== undefined && known.untilMs > clock.monotonic() ? known : undefined;
+    if (known === undefined || known.untilMs <= clock.monotonic()) return undefined;
+    tally.memory += 1;
+    return known;
   };
 
   const isCurrent = ({ id, version }: Product): boolean => version >= (oldestVersions.get(id) ?? 0);
-  const load = (ids: readonly string[]) => readThrough({ products, cache, isCurrent }, ids);
+  const load = (ids: readonly string[]) => readThrough({ products, cache, isCurrent, tally }, ids);
 
   function depart(id: string): Flight {
     const answer = load([id]).then((found) => found.get(id));
@@ -119,13 +123,13 @@ export function createProductReader(parts: ProductReaderParts): ProductReader {
   };
 }
 
-interface ReadThroughParts extends Pick<ProductReaderParts, "products" | "cache"> {
+interface ReadThroughParts extends Pick<ProductReaderParts, "products" | "cache" | "tally"> {
   readonly isCurrent: (product: Product) => boolean;
 }
 
 /** Reads past the memory: Redis for all ids, then the database for what is left. */
 async function readThrough(
-  { products, cache, isCurrent }: ReadThroughParts,
+  { products, cache, isCurrent, tally }: ReadThroughParts,
   ids: readonly string[],
 ): Promise<Map<string, Product>> {
   const found = new Map<string, Product>();
@@ -133,6 +137,8 @@ async function readThrough(
     if (isCurrent(product)) found.set(product.id, frozen(product));
   }
   const missing = ids.filter((id) => !found.has(id));
+  tally.redis += found.size;
+  tally.database += missing.length;
   for (const product of missing.length === 0 ? [] : await products.find(missing)) {
     found.set(product.id, frozen(product));
     if (isCurrent(product)) void cache.store(product);

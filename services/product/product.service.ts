@@ -20,6 +20,7 @@ import { createProductLoader } from "./product-loader.ts";
 import { createProductQueries } from "./product-queries.ts";
 import { createProductReader } from "./product-reader.ts";
 import { createProductRepository } from "./product.repository.ts";
+import { createReadTally } from "./read-tally.ts";
 import { createRedisGuard } from "./redis-guard.ts";
 
 /** What a reader may lose to a Redis that does not answer, once. */
@@ -39,7 +40,8 @@ export function wire(node: PlatformNode): ServiceSchema {
   const cache = createProductCache({ guard, namespace: settings.NAMESPACE, random });
   const filter = createProductIdFilter({ products, clock, log });
   const loader = createProductLoader(products);
-  const reader = createProductReader({ products: loader, cache, filter, clock });
+  const tally = createReadTally(node.metrics);
+  const reader = createProductReader({ products: loader, cache, filter, clock, tally });
   const hot = createHotProducts({ guard, namespace: settings.NAMESPACE, clock });
   const store = createCategoryStore(broker, databaseCredentials(settings, "product"));
   const tree = createCategoryTree(store, clock);

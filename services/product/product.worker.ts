@@ -50,6 +50,8 @@ export function wire(node: PlatformNode): ServiceSchema {
         log,
         random,
         failpoint,
+        metrics: node.metrics,
+        tracer: node.broker.tracer,
       }),
     ],
     started() {

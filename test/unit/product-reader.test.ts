@@ -27,8 +27,10 @@ function setup({ cached = [] as Product[], known = true } = {}) {
   const added: string[] = [];
   let row: Product | undefined;
   let gate: Promise<void> = Promise.resolve();
+  const tally = { memory: 0, redis: 0, database: 0 };
   const reader = createProductReader({
     clock,
+    tally,
     filter: { mayExist: () => known, add: (ids) => void added.push(...ids) },
     cache: {
       read: (ids) => {
@@ -49,6 +51,7 @@ function setup({ cached = [] as Product[], known = true } = {}) {
   });
   return {
     reader,
+    tally,
     time,
     asked,
     stored,
