@@ -104,7 +104,8 @@ class TestRun {
     const reportFile = join(this.#workDir, `${suite.name}.json`);
     const mocha = join(SOURCE_DIR, "node_modules", "mocha", "bin", "mocha.js");
     const reporter = ["--reporter", "json", "--reporter-option", `output=${reportFile}`];
-    const command = [process.execPath, mocha, ...reporter, ...files];
+    const parallel = suite.jobs === 1 ? [] : ["--parallel", "--jobs", String(suite.jobs)];
+    const command = [process.execPath, mocha, ...reporter, ...parallel, ...files];
     const servers = suite.needsServers ? await this.#serverUrls() : {};
     const code = await this.#execute({ command, logFile, timeoutMs: suite.timeoutMs, servers });
     let result: SuiteResult;
