@@ -196,6 +196,7 @@ export class Shop {
         "webhook-id": id,
         "webhook-timestamp": timestamp,
         "webhook-signature": `v1,${signature.digest("base64")}`,
+        ...changes.headers,
       },
     });
   }
@@ -226,6 +227,7 @@ export interface CallbackChanges {
   readonly providerRef?: string;
   readonly secret?: string;
   readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
   /** Changes a byte after signing. */
   readonly tamper?: boolean;
 }
