@@ -1,28 +1,55 @@
 // Answers that need more than one service. The gateway is the only place above all of them, so it
 // joins a product with its stock; nothing is decided here.
-import { call, type ActionResult } from "../contracts/actions.ts";
-import type { Product } from "../contracts/product.ts";
-import type { PlatformCallContext } from "../../mixins/service.ts";
+import { type CommitQueue, createCommitQueue } from "../../mixins/database/commit-queue.ts";
 import type { Log } from "../../mixins/log.ts";
+import type { PlatformCallContext } from "../../mixins/service.ts";
+import { call, type ActionResult } from "../contracts/actions.ts";
+import { AVAILABILITY_SKUS_MAX } from "../contracts/inventory.ts";
+import type { Product } from "../contracts/product.ts";
+import { must } from "../kernel/assert.ts";
+import { SECOND_MS } from "../kernel/clock.ts";
 
 /** Turns an action's result into the public answer. */
 export type Composition = (ctx: PlatformCallContext, result: never) => Promise<unknown>;
 
+/** Pages that share a question about stock; those that come while one is asked share the next. */
+const PAGES_AT_ONCE_MAX = 256;
+const PAGES_WAITING_MAX = 4_096;
+/** A page is not kept waiting for what is a hint on it. */
+const AVAILABILITY_TIMEOUT_MS = SECOND_MS;
+
+interface Page {
+  readonly ctx: PlatformCallContext;
+  readonly skuIds: readonly string[];
+}
+
+type Availability = ReadonlyMap<string, number>;
+
 export function createCompositions(log: Log): Readonly<Record<string, Composition>> {
+  const pages: CommitQueue<Page, Availability> = createCommitQueue({
+    name: "gateway.availability",
+    batchSizeMax: PAGES_AT_ONCE_MAX,
+    queueLengthMax: PAGES_WAITING_MAX,
+    // Never rejects: a queue asks again what failed, and a page does not wait for that.
+    commit: async (batch: readonly Page[]) => {
+      const known = await askAvailability(batch).catch(leaveOut);
+      return batch.map(() => known);
+    },
+  });
+
   /** Availability is a hint on a page: when inventory is away it is null, and the page is served. */
+  function leaveOut(error: unknown): Availability {
+    log.warn({ err: error }, "availability is left out");
+    return new Map();
+  }
+
   async function availabilityOf(
     ctx: PlatformCallContext,
     products: readonly Product[],
-  ): Promise<ReadonlyMap<string, number>> {
+  ): Promise<Availability> {
     const skuIds = products.flatMap((product) => product.skus.map((sku) => sku.id));
     if (skuIds.length === 0) return new Map();
-    try {
-      const { items } = await call(ctx, "inventory.availability", { sku_ids: skuIds });
-      return new Map(items.map((item) => [item.sku_id, item.available]));
-    } catch (error) {
-      log.warn({ err: error }, "availability is left out");
-      return new Map();
-    }
+    return await pages.submit({ ctx, skuIds }).catch(leaveOut);
   }
 
   async function withAvailability(ctx: PlatformCallContext, products: readonly Product[]) {
@@ -56,6 +83,22 @@ export function createCompositions(log: Log): Readonly<Record<string, Compositio
     "product.hot": list,
     "product.create": created,
   };
+}
+
+/** What all SKUs of the pages have, each asked for once. */
+async function askAvailability(pages: readonly Page[]): Promise<Availability> {
+  const skuIds = [...new Set(pages.flatMap((page) => page.skuIds))];
+  const caller = must(pages[0], "a page that asks").ctx.broker;
+  const asked: Promise<ActionResult<"inventory.availability">>[] = [];
+  for (let first = 0; first < skuIds.length; first += AVAILABILITY_SKUS_MAX) {
+    const params = { sku_ids: skuIds.slice(first, first + AVAILABILITY_SKUS_MAX) };
+    const options = { timeout: AVAILABILITY_TIMEOUT_MS };
+    asked.push(call(caller, "inventory.availability", params, options));
+  }
+  const answers = await Promise.all(asked);
+  return new Map(
+    answers.flatMap(({ items }) => items.map((item) => [item.sku_id, item.available] as const)),
+  );
 }
 
 /** Copies: the product may be a shared, frozen object of this process's cache. */
