@@ -17,7 +17,7 @@ import { makeThrowAwayFolder, removeThrowAwayFolder } from "./launcher/throw-awa
 import type { Check } from "./test-run/checks.ts";
 import { checksOf } from "./test-run/checks.ts";
 import type { Suite, SuiteResult } from "./test-run/suites.ts";
-import { readReport, SUITES, testFilesOf } from "./test-run/suites.ts";
+import { COVERED_LINES_MIN, readReport, SUITES, testFilesOf } from "./test-run/suites.ts";
 
 const SOURCE_DIR = resolve(import.meta.dirname, "..");
 const CHECK_TIMEOUT_MS = 300_000;
@@ -105,7 +105,8 @@ class TestRun {
     const mocha = join(SOURCE_DIR, "node_modules", "mocha", "bin", "mocha.js");
     const reporter = ["--reporter", "json", "--reporter-option", `output=${reportFile}`];
     const parallel = suite.jobs === 1 ? [] : ["--parallel", "--jobs", String(suite.jobs)];
-    const command = [process.execPath, mocha, ...reporter, ...parallel, ...files];
+    const run = [process.execPath, mocha, ...reporter, ...parallel, ...files];
+    const command = [...this.#coverage(suite), ...run];
     const servers = suite.needsServers ? await this.#serverUrls() : {};
     const code = await this.#execute({ command, logFile, timeoutMs: suite.timeoutMs, servers });
     let result: SuiteResult;
@@ -119,6 +120,16 @@ class TestRun {
       throw new Error(`mocha ended with code ${code} after its tests had passed`);
     }
     return result;
+  }
+
+  /** Ends with another code than mocha's when too little is covered. */
+  #coverage({ name, covers = [] }: Suite): readonly string[] {
+    if (covers.length === 0) return [];
+    const c8 = join(SOURCE_DIR, "node_modules", "c8", "bin", "c8.js");
+    const floor = ["--check-coverage", "--lines", String(COVERED_LINES_MIN)];
+    const included = covers.flatMap((pattern) => ["--include", pattern]);
+    const folder = ["--temp-directory", join(this.#workDir, `${name}-coverage`)];
+    return [process.execPath, c8, ...floor, ...included, ...folder, "--reporter", "text-summary"];
   }
 
   #count(suite: Suite, { passed, pending, failures }: SuiteResult, startedAt: number): void {

@@ -35,7 +35,8 @@ function settingRow(name: SettingName): SettingRow {
     doc: schema.description ?? "",
     fallback: schema.default === undefined ? "" : schema.default.toString(),
     bounds: range !== "" ? range : choices !== "" ? choices : length,
-    isRequired: (SETTINGS.required as readonly string[]).includes(name) && schema.default === undefined,
+    isRequired:
+      (SETTINGS.required as readonly string[]).includes(name) && schema.default === undefined,
   };
 }
 

@@ -11,6 +11,7 @@ import type { messagingContract } from "./messaging.ts";
 import { orderContract } from "./order.ts";
 import { paymentContract } from "./payment.ts";
 import { productContract } from "./product.ts";
+import { seckillContract } from "./seckill.ts";
 import { userContract } from "./user.ts";
 
 /** Highest first: a service calls only services to its right. */
@@ -28,6 +29,7 @@ export const CALL_ORDER = [
 export const CONTRACTS = {
   gateway: gatewayContract,
   auditor: auditorContract,
+  seckill: seckillContract,
   order: orderContract,
   payment: paymentContract,
   inventory: inventoryContract,
@@ -83,5 +85,5 @@ export async function callRouted(
   params: unknown,
   options: CallingOptions,
 ): Promise<unknown> {
-  return (await caller.call(name, params as object, options)) as unknown;
+  return await caller.call<unknown, object>(name, params as object, options);
 }

@@ -12,7 +12,7 @@ import { byNumericId } from "./order.rows.ts";
 /** `place-order`: see place-order.saga.ts. `close-order`: see close-order.saga.ts. */
 export type OrderSagaType = "place-order" | "close-order";
 
-export type SagaStatus = "running" | "compensating" | "done" | "compensated";
+type SagaStatus = "running" | "compensating" | "done" | "compensated";
 
 export interface NewSaga {
   /** The order's id. */
