@@ -9,6 +9,7 @@ export const DATABASE_SCHEMAS = [
   "inventory",
   "order",
   "payment",
+  "seckill",
   "provider",
 ] as const;
 export type OwnedSchema = (typeof DATABASE_SCHEMAS)[number];

@@ -7,11 +7,13 @@ export const SERVICE_UNITS = [
   "inventory",
   "order",
   "payment",
+  "seckill",
   "user-worker",
   "product-worker",
   "inventory-worker",
   "order-worker",
   "payment-worker",
+  "seckill-worker",
   "auditor",
   "provider",
 ] as const;
@@ -23,7 +25,7 @@ export type ServiceUnit = (typeof SERVICE_UNITS)[number];
  * processes that answer.
  */
 export const ROLES = {
-  edge: ["gateway", "product", "inventory"],
+  edge: ["gateway", "seckill", "product", "inventory"],
   core: ["user", "product", "inventory", "order", "payment"],
   worker: [
     "user-worker",
@@ -31,6 +33,7 @@ export const ROLES = {
     "inventory-worker",
     "order-worker",
     "payment-worker",
+    "seckill-worker",
     "auditor",
     "provider",
   ],

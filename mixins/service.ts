@@ -47,6 +47,8 @@ export interface CallHeaders {
   idempotency_route?: string;
   idempotency_key?: string;
   idempotency_fingerprint?: string;
+  /** X-Seckill-Pass of the HTTP request. */
+  seckill_pass?: string;
 }
 
 export type Handlers<C extends ServiceContract> = {

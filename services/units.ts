@@ -15,11 +15,13 @@ export const SERVICE_MODULES: Readonly<Record<ServiceUnit, () => Promise<Service
   inventory: () => import("./inventory/inventory.service.ts"),
   order: () => import("./order/order.service.ts"),
   payment: () => import("./payment/payment.service.ts"),
+  seckill: () => import("./seckill/seckill.service.ts"),
   "user-worker": () => import("./user/user.worker.ts"),
   "product-worker": () => import("./product/product.worker.ts"),
   "inventory-worker": () => import("./inventory/inventory.worker.ts"),
   "order-worker": () => import("./order/order.worker.ts"),
   "payment-worker": () => import("./payment/payment.worker.ts"),
+  "seckill-worker": () => import("./seckill/seckill.worker.ts"),
   auditor: () => import("./auditor/auditor.service.ts"),
   provider: () => import("./payment/provider/provider.service.ts"),
 };

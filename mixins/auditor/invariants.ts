@@ -7,12 +7,14 @@ import { type Invariant, type InvariantTimes, qualify, schemasOf } from "./invar
 import { MESSAGE_INVARIANTS } from "./message-invariants.ts";
 import { ORDER_INVARIANTS } from "./order-invariants.ts";
 import { PAYMENT_INVARIANTS } from "./payment-invariants.ts";
+import { SALE_INVARIANTS } from "./sale-invariants.ts";
 import { STOCK_INVARIANTS } from "./stock-invariants.ts";
 
 export const INVARIANTS: readonly Invariant[] = [
   ...STOCK_INVARIANTS,
   ...ORDER_INVARIANTS,
   ...PAYMENT_INVARIANTS,
+  ...SALE_INVARIANTS,
   ...MESSAGE_INVARIANTS,
 ];
 

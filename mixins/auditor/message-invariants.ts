@@ -45,6 +45,7 @@ const SHARED_IDS = [
   ["{payment}.payments", "{payment}.refunds"],
   ["{user}.users", "{order}.orders"],
   ["{product}.products", "{order}.orders"],
+  ["{seckill}.sales", "{order}.orders"],
 ] as const;
 
 const unionOf = (selects: readonly string[]): string => selects.join("\n      UNION ALL");

@@ -4,6 +4,8 @@ import type { Invariant } from "./invariant.ts";
 
 const TRANSITIONS = [
   "new>placing",
+  "new>pending_payment",
+  "new>cancelled",
   "placing>pending_payment",
   "placing>failed",
   "pending_payment>closing",

@@ -14,6 +14,8 @@ export interface ConsumedEvent<Name extends EventName = EventName> {
 
 export interface EventConsumer<Name extends EventName = EventName> {
   readonly event: Name;
+  /** Events of one transaction, where an event is large; the runner's own limit when absent. */
+  readonly batchSizeMax?: number;
   /**
    * Applies events this consumer has not had before, in one transaction with their inbox rows. When
    * a batch fails it is tried event by event. Must be idempotent by its own keys as well. What must

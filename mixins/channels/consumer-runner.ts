@@ -134,10 +134,12 @@ export class ConsumerRunner {
 
   /** Until the pull is lost or stopped. */
   async #consume(pull: Pull): Promise<void> {
-    const { limits, random } = this.#options;
+    const { definition, limits, random } = this.#options;
     let isLost = false;
     while (!isLost) {
-      const result = await pull.next(limits.batchSizeMax);
+      const result = await pull.next(
+        Math.min(limits.batchSizeMax, definition.batchSizeMax ?? Number.POSITIVE_INFINITY),
+      );
       isLost = result.isLost;
       if (this.#isStopping) giveBack(result.messages);
       else if (result.messages.length > 0) await this.#work(result.messages);

@@ -34,6 +34,7 @@ export const ERROR_CATALOGUE = {
   WEBHOOK_SIGNATURE_INVALID: row(401, 7, "The signature of the callback is not valid."),
 
   FORBIDDEN: row(403, 1, "Your role does not allow this."),
+  SECKILL_PASS_REQUIRED: row(403, 2, "This sale needs a valid purchase pass."),
 
   NOT_FOUND: row(404, 1, "There is nothing here."),
   USER_NOT_FOUND: row(404, 2, "There is no such user."),
@@ -44,6 +45,7 @@ export const ERROR_CATALOGUE = {
   ORDER_NOT_FOUND: row(404, 7, "There is no such order."),
   PAYMENT_NOT_FOUND: row(404, 8, "There is no such payment."),
   DEAD_LETTER_NOT_FOUND: row(404, 9, "There is no such dead letter."),
+  SECKILL_SALE_NOT_FOUND: row(404, 10, "There is no such sale."),
 
   METHOD_NOT_ALLOWED: row(405, 1, "This method is not supported here."),
 
@@ -59,6 +61,11 @@ export const ERROR_CATALOGUE = {
   VERSION_CONFLICT: row(409, 10, "Somebody else changed this at the same time.", true),
   PAYMENT_CHANNEL_UNAVAILABLE: row(409, 11, "This payment channel is not configured."),
   DEAD_LETTER_CLOSED: row(409, 12, "This dead letter is closed already."),
+  SECKILL_NOT_STARTED: row(409, 13, "The sale has not started.", true),
+  SECKILL_ENDED: row(409, 14, "The sale is over."),
+  SECKILL_SOLD_OUT: row(409, 15, "The sale is sold out."),
+  SECKILL_ALREADY_PURCHASED: row(409, 16, "You have bought this already."),
+  SECKILL_ILLEGAL_TRANSITION: row(409, 17, "The sale's status does not allow this."),
 
   BODY_TOO_LARGE: row(413, 1, "The request body is too large."),
   URL_TOO_LONG: row(414, 1, "The URL is too long."),

@@ -4,7 +4,14 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Id, Money, Nullable, Strict, Timestamp } from "../kernel/schema.ts";
 
 /** Services that own a schema, an outbox and a JetStream stream. */
-export const EVENT_OWNERS = ["user", "product", "inventory", "order", "payment"] as const;
+export const EVENT_OWNERS = [
+  "user",
+  "product",
+  "inventory",
+  "order",
+  "payment",
+  "seckill",
+] as const;
 export type EventOwner = (typeof EVENT_OWNERS)[number];
 
 const OrderLine = Strict({
@@ -56,7 +63,7 @@ export const EVENT_CATALOGUE = {
     }),
   },
   "order.cancelled.v1": {
-    consumers: ["inventory"],
+    consumers: ["inventory", "seckill"],
     payload: Strict({ ...OrderFact, reason: Type.String(), lines: Type.Array(OrderLine) }),
   },
   "order.refunded.v1": {
@@ -87,6 +94,30 @@ export const EVENT_CATALOGUE = {
       is_full: Type.Boolean(),
       reason: Type.String(),
     }),
+  },
+  /** Buyers let into a sale by one commit. Carries all an order needs; nothing is looked up. */
+  "seckill.admitted.v1": {
+    consumers: ["order"],
+    payload: Strict({
+      sale_id: Id,
+      epoch: Type.Integer({ minimum: 1 }),
+      sku_id: Id,
+      product_id: Id,
+      name: Type.String(),
+      price: Money,
+      currency: Type.String(),
+      admissions: Type.Array(Strict({ order_id: Id, user_id: Id }), { minItems: 1 }),
+    }),
+  },
+  /** A sale has ended; `returned` units were never bought. */
+  "seckill.closed.v1": {
+    consumers: ["inventory"],
+    payload: Strict({ sale_id: Id, sku_id: Id, returned: Type.Integer({ minimum: 0 }) }),
+  },
+  /** A unit came back after its sale had ended. */
+  "seckill.unit_returned.v1": {
+    consumers: ["inventory"],
+    payload: Strict({ sale_id: Id, sku_id: Id, order_id: Id }),
   },
 } as const satisfies Record<
   string,

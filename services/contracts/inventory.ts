@@ -61,7 +61,6 @@ const ReservationLine = Strict({
   sku_id: Id,
   quantity: Type.Integer({ minimum: 1, maximum: QUANTITY_MAX }),
 });
-export type ReservationLine = Static<typeof ReservationLine>;
 
 const TAG = { tag: "Inventory" } as const;
 
@@ -144,6 +143,31 @@ export const inventoryContract = defineContract({
       lines: Type.Array(ReservationLine, { minItems: 1, maxItems: ORDER_LINES_MAX }),
     }),
     result: Type.Null(),
+    auth: "internal",
+    idempotent: true,
+  },
+  /**
+   * Hands units to a flash sale. The first answer to an attempt is its answer for ever: a refused one
+   * is never granted later. Safety stock is not for sales.
+   */
+  allot: {
+    params: Strict({
+      sale_id: Id,
+      /** Counts the sale's publishes from 1. */
+      attempt: Type.Integer({ minimum: 1 }),
+      sku_id: Id,
+      quantity: Type.Integer({ minimum: 1, maximum: QUANTITY_MAX }),
+    }),
+    result: Type.Object({
+      outcome: Type.Union([Type.Literal("allotted"), Type.Literal("refused")]),
+    }),
+    auth: "internal",
+    idempotent: true,
+  },
+  /** Whether the units that a closed sale did not sell are back in the stock. */
+  isReturned: {
+    params: Strict({ sale_id: Id }),
+    result: Type.Object({ is_returned: Type.Boolean() }),
     auth: "internal",
     idempotent: true,
   },

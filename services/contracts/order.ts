@@ -64,6 +64,9 @@ const Items = Type.Array(
 );
 const CouponCode = Type.String({ minLength: 1, maxLength: 64 });
 
+/** Orders of one question about statuses. */
+export const STATUS_IDS_MAX = 500;
+
 const TAG = { tag: "Orders" } as const;
 
 export const orderContract = defineContract({
@@ -159,6 +162,42 @@ export const orderContract = defineContract({
       summary: "Open a payment for an order",
       tag: "Payments",
     },
+  },
+  /** Statuses of these orders; unknown ones are left out. */
+  statuses: {
+    params: Strict({ order_ids: Type.Array(Id, { minItems: 1, maxItems: STATUS_IDS_MAX }) }),
+    result: Type.Object({
+      items: Type.Array(
+        Type.Object({ order_id: Id, status: OrderStatus, reason: Nullable(Type.String()) }),
+      ),
+    }),
+    auth: "internal",
+    idempotent: true,
+  },
+  /** How an order came to its status, oldest first. */
+  history: {
+    params: Strict({ order_id: Id }),
+    result: Type.Object({
+      items: Type.Array(
+        Type.Object({ at: Timestamp, status: Type.String(), reason: Nullable(Type.String()) }),
+      ),
+    }),
+    auth: "internal",
+    idempotent: true,
+  },
+  /** The orders of a flash sale, added up. */
+  ofSale: {
+    params: Strict({ sale_id: Id }),
+    result: Type.Object({
+      statuses: Type.Array(Type.Object({ status: OrderStatus, orders: Type.Integer() })),
+      total_price: Money,
+      /** What was paid, and what of it was given back. */
+      paid: Money,
+      refunded: Money,
+    }),
+    auth: "internal",
+    idempotent: true,
+    timeoutMs: 10_000,
   },
   ship: {
     params: Strict({ id: Id }),

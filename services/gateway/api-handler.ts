@@ -8,6 +8,7 @@ import { type Authenticate, ANONYMOUS, type Caller } from "./authenticate.ts";
 import { type JsonBody, readJsonBody } from "./body.ts";
 import type { ClientAddress } from "./client-address.ts";
 import type { Composition } from "./compositions.ts";
+import type { Fallback } from "./promised-orders.ts";
 import { sendJson, sendNothing } from "./http-errors.ts";
 import { factsOf } from "./request-observer.ts";
 import type { LimitRule, RateLimiter, Subject } from "./rate-limit.ts";
@@ -33,6 +34,8 @@ export interface ApiParts {
   readonly limiter: RateLimiter;
   readonly limits: { readonly user: LimitRule; readonly ip: LimitRule; readonly node: LimitRule };
   readonly compositions: Readonly<Record<string, Composition>>;
+  /** Answers where an action has none, by action; rethrows the error that it cannot answer. */
+  readonly fallbacks: Readonly<Record<string, Fallback>>;
   /** Actions that the gateway carries out itself. */
   readonly own: Readonly<Record<string, (exchange: Exchange) => Promise<unknown>>>;
 }
@@ -59,7 +62,7 @@ export function createApiHandler(parts: ApiParts): ApiHandler {
     const own = parts.own[route.action];
     const data = own === undefined ? await callAction(parts, route, exchange) : await own(exchange);
     if (meta.isReplay === true) response.setHeader("Idempotency-Replayed", "true");
-    reply(response, route.rest.status ?? 200, data);
+    reply(response, statusOf(route, data), data);
   };
 }
 
@@ -104,13 +107,21 @@ function noteUser(response: ServerResponse, userId: string): void {
 async function callAction(
   parts: ApiParts,
   route: PublicRoute,
-  { request, path, body }: Exchange,
+  { request, path, body, caller }: Exchange,
 ): Promise<unknown> {
   const params = readParams(route, { path, query: request.query, body: body.value });
   const headers: CallHeaders = idempotencyHeaders(request, route.contract, route.label, params);
-  const result = await callRouted(request.$ctx, route.action, params, { headers });
-  const compose = parts.compositions[route.action];
-  return compose === undefined ? result : compose(request.$ctx, result as never);
+  const pass = request.headers["x-seckill-pass"];
+  if (route.action === "seckill.buy" && typeof pass === "string") headers.seckill_pass = pass;
+  try {
+    const result = await callRouted(request.$ctx, route.action, params, { headers });
+    const compose = parts.compositions[route.action];
+    return compose === undefined ? result : await compose(request.$ctx, result as never);
+  } catch (error) {
+    const fallback = parts.fallbacks[route.action];
+    if (fallback === undefined) throw error;
+    return await fallback({ ctx: request.$ctx, caller, params, error });
+  }
 }
 
 function readParams(route: PublicRoute, input: Parameters<PublicRoute["reader"]["read"]>[0]) {
@@ -122,6 +133,13 @@ function readParams(route: PublicRoute, input: Parameters<PublicRoute["reader"][
     }
     throw error;
   }
+}
+
+/** A sale whose return is still being booked is closing: accepted, not done. */
+function statusOf({ action, rest }: PublicRoute, data: unknown): number {
+  const isUnderWay =
+    action === "seckill.close" && (data as { status?: string } | null)?.status === "closing";
+  return isUnderWay ? 202 : (rest.status ?? 200);
 }
 
 function reply(response: ServerResponse, status: number, data: unknown): void {

@@ -15,6 +15,7 @@ import { closeHttpServer, createHttpServer } from "./http-server.ts";
 import { openApiDocument } from "./openapi.ts";
 import { ownActions } from "./own-actions.ts";
 import { createPreflight } from "./preflight.ts";
+import { FALLBACKS } from "./promised-orders.ts";
 import { publicResult } from "./public-results.ts";
 import { parseQuery } from "./query.ts";
 import { createRateLimiter } from "./rate-limit.ts";
@@ -64,6 +65,7 @@ export function wire(node: PlatformNode): ServiceSchema {
       node: { name: "node", scope: node.nodeId, perSecond: settings.RATE_LIMIT_GLOBAL_RPS },
     },
     compositions: createCompositions(log),
+    fallbacks: FALLBACKS,
     own: ownActions(clock),
   });
   return createGatewayService({ node, routes, handler, sessions });

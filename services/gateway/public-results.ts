@@ -1,7 +1,9 @@
 // What the public sees where it differs from an action's own result: the gateway's compositions.
 import { type TSchema, Type } from "@sinclair/typebox";
 import { Id, Money, Nullable, Page } from "../kernel/schema.ts";
+import { Order } from "../contracts/order.ts";
 import { Product, Sku } from "../contracts/product.ts";
+import { PromisedOrder } from "./promised-orders.ts";
 import type { PublicRoute } from "./route-table.ts";
 
 export const ProductView = Type.Composite([
@@ -26,6 +28,7 @@ const COMPOSED: Readonly<Record<string, TSchema>> = {
   "product.putOnShelf": ProductView,
   "product.takeOffShelf": ProductView,
   "product.list": Page(ProductView),
+  "order.get": Type.Union([Order, PromisedOrder]),
   "product.hot": Type.Object({ items: Type.Array(ProductView) }),
 };
 

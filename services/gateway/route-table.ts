@@ -31,6 +31,7 @@ const NOT_FOUND_BY_PREFIX: readonly (readonly [string, ErrorSlug])[] = [
   ["/admin/orders", "ORDER_NOT_FOUND"],
   ["/payments", "PAYMENT_NOT_FOUND"],
   ["/admin/dead-letters", "DEAD_LETTER_NOT_FOUND"],
+  ["/seckill/sales", "SECKILL_SALE_NOT_FOUND"],
 ];
 
 export function publicRoutes(): readonly PublicRoute[] {

@@ -8,6 +8,7 @@ import { errorSlug } from "../contracts/errors.ts";
 import { inventoryContract, type StockLevel } from "../contracts/inventory.ts";
 import type { PlatformNode } from "../node.ts";
 import { AvailabilityStore } from "./availability.store.ts";
+import { allot, isReturned } from "./allotments.ts";
 import { createAvailabilityCopies } from "./availability.redis.ts";
 import type { Stock } from "./domain/stock.ts";
 import {
@@ -111,6 +112,7 @@ export function createInventoryService(deps: InventoryDeps): ServiceSchema {
         await countCharge(metrics, () => reserver.reserve(params.order_id, lines));
         return null;
       },
+      ...allotmentActions(deps),
       release: async ({ params }) => {
         await tellChanged(await releaseOrder(database, params.order_id));
         return null;
@@ -138,4 +140,19 @@ async function countCharge(
     throw error;
   }
   metrics.increment("app_stock_charge_success_total");
+}
+
+function allotmentActions({ database, availability }: InventoryDeps) {
+  type Call<Name extends "allot" | "isReturned"> = ActionCall<(typeof inventoryContract)[Name]>;
+  return {
+    allot: async ({ params }: Call<"allot">) => {
+      const { sale_id: saleId, attempt, sku_id: skuId, quantity } = params;
+      const { outcome, changed } = await allot(database, { saleId, attempt, skuId, quantity });
+      await availability.remember(changed);
+      return { outcome };
+    },
+    isReturned: async ({ params }: Call<"isReturned">) => ({
+      is_returned: await isReturned(database, params.sale_id),
+    }),
+  };
 }

@@ -1,5 +1,5 @@
 // What other services' events do to stock: new SKUs are opened, paid orders committed, cancelled
-// ones released, refunded ones restocked. Each batch of events is one transaction.
+// ones released, refunded ones restocked, units of ended sales taken back. Each batch of events is one transaction.
 import type { ServiceSchema } from "moleculer";
 import { type ConsumedEvent, consumer, type EventConsumer } from "../../mixins/channels/channel.ts";
 import { channelsMixin } from "../../mixins/channels/channels.mixin.ts";
@@ -7,6 +7,7 @@ import { repeatEvery } from "../../mixins/channels/repeat.ts";
 import { purgeIdempotencyKeys } from "../../mixins/idempotency/idempotency.repository.ts";
 import { MINUTE_MS } from "../kernel/clock.ts";
 import type { PlatformNode } from "../node.ts";
+import { returnUnits, returnUnsold } from "./allotments.ts";
 import { createAvailabilityCopies } from "./availability.redis.ts";
 import { AvailabilityStore } from "./availability.store.ts";
 import type { SettlementAction } from "./domain/reservation.ts";
@@ -106,6 +107,30 @@ export function inventoryConsumers(onReturned: OnReturned): readonly EventConsum
         );
       },
       committed: (events) => onReturned(skusOf(events)),
+    }),
+    consumer({
+      event: "seckill.closed.v1",
+      apply: async (tx, events) => {
+        await returnUnsold(
+          tx,
+          events.map(({ payload: { sale_id: saleId, sku_id: skuId, returned } }) => ({
+            saleId,
+            skuId,
+            returned,
+          })),
+        );
+      },
+      committed: (events) => onReturned(events.map(({ payload }) => payload.sku_id)),
+    }),
+    consumer({
+      event: "seckill.unit_returned.v1",
+      apply: async (tx, events) => {
+        await returnUnits(
+          tx,
+          events.map(({ payload }) => ({ orderId: payload.order_id, skuId: payload.sku_id })),
+        );
+      },
+      committed: (events) => onReturned(events.map(({ payload }) => payload.sku_id)),
     }),
   ];
 }

@@ -1,4 +1,4 @@
-// The order service's background work: payments' events, the deadline scanner, sagas taken over,
+// The order service's background work: payments' events, the orders of flash sales, the deadline scanner, sagas taken over,
 // and the relay of the outbox. Any number of nodes may run it at once.
 import type { ServiceSchema } from "moleculer";
 import { channelsMixin } from "../../mixins/channels/channels.mixin.ts";
@@ -8,6 +8,7 @@ import { MINUTE_MS } from "../kernel/clock.ts";
 import type { PlatformNode } from "../node.ts";
 import { createDeadlineScanner } from "./deadline-scanner.ts";
 import { countOrders } from "./order-metrics.ts";
+import { flashOrderConsumer } from "./flash-orders.ts";
 import { closeDeps, wirePlacing } from "./order.service.ts";
 import { paymentConsumers } from "./payment-events.ts";
 import { createSagaRecovery } from "./saga-recovery.ts";
@@ -19,6 +20,7 @@ export function wire(node: PlatformNode): ServiceSchema {
   const deps = closeDeps(node);
   const { database, onEvents } = deps;
   const placing = wirePlacing(node);
+  const paymentWindowMs = node.settings.ORDER_PAYMENT_WINDOW_MS;
   const loops = [
     createDeadlineScanner(deps, broker),
     createSagaRecovery({ ...deps, placing }, broker),
@@ -33,7 +35,10 @@ export function wire(node: PlatformNode): ServiceSchema {
         owner: "order",
         database,
         bus: node.bus(),
-        consumers: paymentConsumers({ log, onEvents }),
+        consumers: [
+          ...paymentConsumers({ log, onEvents }),
+          flashOrderConsumer({ database, paymentWindowMs, log, onEvents }),
+        ],
         nodeId,
         log,
         random,

@@ -20,7 +20,7 @@ const OLD = "NOW(3) - INTERVAL 1 HOUR";
 const PLANTED: Readonly<Record<string, Planted>> = {
   "inventory.buckets_match_ledger": plant(
     "sku 501",
-    "UPDATE {inventory}.stock SET available = available + 1",
+    "UPDATE {inventory}.stock SET available = available + 1 WHERE sku_id = 501",
   ),
   "inventory.on_hand_conserved": plant("sku 501", "UPDATE {inventory}.stock SET allotted = 1"),
   "inventory.bookings_well_formed": plant(
@@ -145,6 +145,50 @@ const PLANTED: Readonly<Record<string, Planted>> = {
     "order 1003",
     "UPDATE {order}.orders SET refunded_amount = 0 WHERE id = 1003",
   ),
+  "seckill.admissions_counted": plant(
+    "sale 6001",
+    "UPDATE {seckill}.sales SET granted = 3 WHERE id = 6001",
+  ),
+  "seckill.units_conserved": plant(
+    "sale 6001",
+    "UPDATE {seckill}.sales SET returned = 1 WHERE id = 6001",
+  ),
+  "seckill.admissions_become_orders": plant(
+    "admission 1101",
+    "UPDATE {order}.order_items SET price = 99 WHERE order_id = 1101",
+  ),
+  "seckill.orders_were_admitted": plant(
+    "order 1101",
+    "UPDATE {seckill}.admissions SET sale_id = 6002 WHERE order_id = 1101",
+  ),
+  "seckill.cancelled_orders_give_back": plant(
+    "admission 1101",
+    `UPDATE {seckill}.admissions SET state = 'given_back', live = NULL, ended_at = ${OLD}
+     WHERE order_id = 1101`,
+  ),
+  "seckill.allotments_match_sales": plant("sale 6001", "DELETE FROM {inventory}.allotments"),
+  "seckill.closed_sales_return": plant(
+    "sale 6001",
+    "UPDATE {inventory}.allotments SET returned = 2 WHERE sale_id = 6001",
+  ),
+  "seckill.paid_orders_committed": plant(
+    "order 1101",
+    `UPDATE {order}.orders SET status = 'paid', payment_id = 2101, paid_at = ${OLD}
+     WHERE id = 1101`,
+  ),
+  "seckill.nothing_stuck": plant(
+    "sale 6001",
+    `UPDATE {seckill}.sales SET status = 'closing', updated_at = ${OLD} WHERE id = 6001`,
+  ),
+  "messages.order_to_seckill_arrive": plant("order.2", "DELETE FROM {seckill}.inbox"),
+  "messages.seckill_to_order_arrive": plant(
+    "seckill.1",
+    "DELETE FROM {order}.inbox WHERE event_id = 'seckill.1'",
+  ),
+  "messages.seckill_to_inventory_arrive": plant(
+    "seckill.2",
+    "DELETE FROM {inventory}.inbox WHERE event_id = 'seckill.2'",
+  ),
   "messages.order_to_inventory_arrive": plant(
     "order.1",
     "DELETE FROM {inventory}.inbox WHERE event_id = 'order.1'",
@@ -154,7 +198,10 @@ const PLANTED: Readonly<Record<string, Planted>> = {
     "DELETE FROM {inventory}.inbox WHERE event_id = 'product.1'",
   ),
   "messages.product_to_product_arrive": plant("product.1", "DELETE FROM {product}.inbox"),
-  "messages.payment_to_order_arrive": plant("payment.1", "DELETE FROM {order}.inbox"),
+  "messages.payment_to_order_arrive": plant(
+    "payment.1",
+    "DELETE FROM {order}.inbox WHERE event_id = 'payment.1'",
+  ),
   ...Object.fromEntries(
     EVENT_OWNERS.flatMap((owner) => [
       [

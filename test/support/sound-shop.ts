@@ -1,16 +1,25 @@
 // A small shop in which every invariant holds, as rows: a paid order (1001), a cancelled one that
 // was paid too late (1002), a refunded one (1003) and one that waits for its payment (1004), all of
-// SKU 501; an event of each route with its receipt.
+// SKU 501; a closed flash sale (6001) of three units of SKU 502 with an unpaid order (1101), a cancelled
+// one (1102) and a unit nobody bought; an event of each route with its receipt.
 import type { TestDatabase } from "./database.ts";
 
-export const SHOP_SCHEMAS = ["user", "product", "inventory", "order", "payment"] as const;
+export const SHOP_SCHEMAS = [
+  "user",
+  "product",
+  "inventory",
+  "order",
+  "payment",
+  "seckill",
+] as const;
 
 const AGO = "NOW(3) - INTERVAL 1 HOUR";
 const SOON = "NOW(3) + INTERVAL 10 MINUTE";
 
 const TABLES = {
   order: ["orders", "order_items", "order_events", "sagas"],
-  inventory: ["stock", "reservations", "reservation_lines", "stock_movements"],
+  inventory: ["stock", "reservations", "reservation_lines", "stock_movements", "allotments"],
+  seckill: ["sales", "admissions", "give_backs"],
   payment: ["payments", "payment_orders", "callbacks", "refunds", "ledger_entries"],
 } as const;
 const MESSAGE_TABLES = ["outbox", "inbox", "dead_letters"] as const;
@@ -107,6 +116,36 @@ const PAYMENT_SQL = [
    ('refund', 3003, 'refunds', 100, 2003), ('refund', 3003, 'provider_receivable', -100, 2003)`,
 ];
 
+const SALE_SQL = [
+  `INSERT INTO {seckill}.sales (id, sku_id, product_id, name, title, price, currency, quantity,
+     admitted, granted, returned, status, attempt, epoch, version, starts_at, ends_at, created_by,
+     created_at, updated_at) VALUES
+   (6001, 502, 402, 'pot', 'pots', 100, 'CNY', 3, 1, 2, 2, 'closed', 1, 2, 4, ${AGO} - INTERVAL 1
+    HOUR, ${AGO}, 1, ${AGO}, ${AGO})`,
+  `INSERT INTO {seckill}.admissions (order_id, sale_id, user_id, live, state, seq, epoch, request_id,
+     created_at, ended_at) VALUES
+   (1101, 6001, 7, 1, 'live', 1, 1, 'a', ${AGO}, NULL),
+   (1102, 6001, 8, NULL, 'given_back', 2, 1, 'b', ${AGO}, ${AGO})`,
+  `INSERT INTO {order}.orders (id, user_id, status, version, total_price, discount, refunded_amount,
+     currency, sale_id, cancel_reason, expires_at, created_at, updated_at) VALUES
+   (1101, 7, 'pending_payment', 1, 100, 0, 0, 'CNY', 6001, NULL, ${SOON}, ${AGO}, ${AGO}),
+   (1102, 8, 'cancelled', 3, 100, 0, 0, 'CNY', 6001, 'x', ${SOON}, ${AGO}, ${AGO})`,
+  `INSERT INTO {order}.order_items (order_id, line, sku_id, product_id, name, quantity, price) VALUES
+   (1101, 0, 502, 402, 'pot', 1, 100), (1102, 0, 502, 402, 'pot', 1, 100)`,
+  `INSERT INTO {order}.order_events (order_id, version, from_status, to_status, actor, at) VALUES
+   (1101, 1, NULL, 'pending_payment', 'system', ${AGO}),
+   (1102, 1, NULL, 'pending_payment', 'system', ${AGO}),
+   (1102, 2, 'pending_payment', 'closing', 'system', ${AGO}),
+   (1102, 3, 'closing', 'cancelled', 'system', ${AGO})`,
+  "INSERT INTO {inventory}.stock VALUES (502, 4, 0, 1, 0, 4)",
+  `INSERT INTO {inventory}.allotments (sale_id, attempt, sku_id, quantity, status, returned,
+     created_at, closed_at) VALUES (6001, 1, 502, 3, 'closed', 1, ${AGO}, ${AGO})`,
+  `INSERT INTO {inventory}.stock_movements
+     (sku_id, kind, available_delta, reserved_delta, allotted_delta, cause_type, cause_id) VALUES
+   (502, 'receipt', 5, 0, 0, 'opening', '502'), (502, 'allot', -3, 0, 3, 'sale', '6001'),
+   (502, 'return', 1, 0, -1, 'sale', '6001'), (502, 'return', 1, 0, -1, 'order', '1102')`,
+];
+
 const event = (owner: string, id: number, name: string): string =>
   `INSERT INTO {${owner}}.outbox (id, name, aggregate_id, aggregate_version, payload, created_at,
      published_at, publish_count) VALUES (${id}, '${name}', 1001, 1, '{}', ${AGO}, ${AGO}, 1)`;
@@ -121,6 +160,13 @@ const MESSAGE_SQL = [
   receipt("product", "product.1"),
   event("payment", 1, "payment.succeeded.v1"),
   receipt("order", "payment.1"),
+  event("order", 2, "order.cancelled.v1"),
+  receipt("inventory", "order.2"),
+  receipt("seckill", "order.2"),
+  event("seckill", 1, "seckill.admitted.v1"),
+  receipt("order", "seckill.1"),
+  event("seckill", 2, "seckill.closed.v1"),
+  receipt("inventory", "seckill.2"),
 ];
 
 /** Runs a statement in which `{order}` stands for a schema's name, with every right. */
@@ -141,7 +187,13 @@ export async function resetShop(test: TestDatabase): Promise<void> {
     ...SHOP_SCHEMAS.flatMap((schema) => MESSAGE_TABLES.map((name) => `{${schema}}.${name}`)),
   ];
   for (const table of tables) await runAsAdmin(test, `DELETE FROM ${table}`);
-  for (const text of [...ORDER_SQL, ...INVENTORY_SQL, ...PAYMENT_SQL, ...MESSAGE_SQL]) {
+  for (const text of [
+    ...ORDER_SQL,
+    ...INVENTORY_SQL,
+    ...PAYMENT_SQL,
+    ...SALE_SQL,
+    ...MESSAGE_SQL,
+  ]) {
     await runAsAdmin(test, text);
   }
 }

@@ -49,6 +49,9 @@ export const BOOKINGS = {
   commitReserved: (quantity: number) => delta(0, -quantity, 0),
   commitAllotted: (quantity: number) => delta(0, 0, -quantity),
   restock: (quantity: number) => delta(quantity, 0, 0),
+  /** To a flash sale, and back from it. */
+  allot: (quantity: number) => delta(-quantity, 0, quantity),
+  returnAllotted: (quantity: number) => delta(quantity, 0, -quantity),
 } as const satisfies Record<string, (quantity: number) => StockDelta>;
 
 export function onHand(stock: Stock): number {

@@ -10,6 +10,9 @@
 //                             ▼
 //                         cancelled
 //
+// An order out of a flash sale begins `pending_payment`: the sale holds its unit. One that cannot be
+// made begins `cancelled`, so that its unit comes back the only way a unit comes back.
+//
 // `placing` and `failed` are never shown. `closing` asks the payment provider for the last word, so
 // that an order is cancelled only when it can no longer be paid.
 import type { Decision } from "../../contracts/decision.ts";
@@ -73,6 +76,8 @@ interface TransitionRule {
 
 export const ORDER_TRANSITIONS: readonly TransitionRule[] = [
   { from: null, to: "placing", who: ["customer"] },
+  { from: null, to: "pending_payment", who: ["system"] },
+  { from: null, to: "cancelled", who: ["system"] },
   { from: "placing", to: "pending_payment", who: ["system"] },
   { from: "placing", to: "failed", who: ["system"] },
   { from: "pending_payment", to: "closing", who: ["customer", "admin", "system"] },
@@ -189,6 +194,64 @@ export function place(draft: Draft, at: Date): OrderDecision {
   };
 }
 
+/** A buyer was let into a flash sale; seckill.admitted.v1 has told of it, so no event does again. */
+export function admit(draft: Draft, at: Date, windowMs: number): OrderDecision {
+  return begin(draft, { status: "pending_payment", at, expiresAt: at.getTime() + windowMs });
+}
+
+/** Admitted, but the order cannot be made: cancelled from its beginning, which frees its unit. */
+export function failCreation(draft: Draft, at: Date): OrderDecision {
+  const decision = begin(draft, {
+    status: "cancelled",
+    at,
+    expiresAt: at.getTime(),
+    reason: CREATION_FAILED,
+  });
+  return withEvent(decision, (state) => cancelledEvent(state, CREATION_FAILED));
+}
+
+const CREATION_FAILED = "creation_failed";
+
+function begin(
+  draft: Draft,
+  start: {
+    readonly status: "pending_payment" | "cancelled";
+    readonly at: Date;
+    /** Milliseconds since the Unix epoch. */
+    readonly expiresAt: number;
+    readonly reason?: string;
+  },
+): OrderDecision {
+  const { status, at, expiresAt, reason = null } = start;
+  assert(draft.lines.length > 0 && draft.totalPrice > 0, "an order has lines and a price");
+  assert(canMove(null, status, SYSTEM.who), `orders of a sale begin ${status}`);
+  return {
+    state: {
+      ...draft,
+      status,
+      version: 1,
+      refundedAmount: 0,
+      cancelReason: reason,
+      paymentId: null,
+      expiresAt: new Date(expiresAt),
+      paidAt: null,
+      createdAt: at,
+      updatedAt: at,
+    },
+    events: [],
+    isChange: true,
+    transition: {
+      orderId: draft.id,
+      version: 1,
+      from: null,
+      to: status,
+      reason,
+      actor: SYSTEM,
+      at,
+    },
+  };
+}
+
 /** The stock is reserved: the order can be paid for `windowMs` from now. */
 export function confirm(order: Order, at: Date, windowMs: number): OrderDecision {
   const expiresAt = new Date(at.getTime() + windowMs);
@@ -263,12 +326,16 @@ export function cancel(order: Order, at: Date): OrderDecision {
   if (!canMove(order.status, "cancelled", SYSTEM.who)) throw illegal(order, "cancelled");
   const reason = must(order.cancelReason, "the reason the order is closing for");
   const decision = move(order, { to: "cancelled", actor: SYSTEM, at, reason });
-  return withEvent(decision, (state) => ({
+  return withEvent(decision, (state) => cancelledEvent(state, reason));
+}
+
+function cancelledEvent(state: Order, reason: string): NewEvent {
+  return {
     name: "order.cancelled.v1",
     aggregateId: state.id,
     aggregateVersion: state.version,
     payload: { ...factOf(state), reason, lines: linesOf(state) },
-  }));
+  };
 }
 
 export function ship(order: Order, actor: Actor, at: Date): OrderDecision {
