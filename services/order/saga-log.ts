@@ -12,8 +12,6 @@ import { byNumericId } from "./order.rows.ts";
 /** `place-order`: see place-order.saga.ts. `close-order`: see close-order.saga.ts. */
 export type OrderSagaType = "place-order" | "close-order";
 
-type SagaStatus = "running" | "compensating" | "done" | "compensated";
-
 export interface NewSaga {
   /** The order's id. */
   readonly id: string;
