@@ -9,12 +9,13 @@ export interface RequestContext {
   readonly userId?: string | undefined;
 }
 
-const storage = new AsyncLocalStorage<RequestContext>();
+const storage = new AsyncLocalStorage<RequestContext | undefined>();
 
 export function currentContext(): RequestContext | undefined {
   return storage.getStore();
 }
 
-export function runInContext<T>(context: RequestContext, work: () => T): T {
+/** Undefined: the work belongs to no request, whoever set it off. */
+export function runInContext<T>(context: RequestContext | undefined, work: () => T): T {
   return storage.run(context, work);
 }

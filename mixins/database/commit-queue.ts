@@ -7,6 +7,7 @@
 // command twice and must recognise it by the id it carries.
 import { isPlatformError, PlatformError } from "../../services/contracts/errors.ts";
 import { assert } from "../../services/kernel/assert.ts";
+import { currentContext, type RequestContext, runInContext } from "../context.ts";
 
 /** What is left of a failed batch after this time is refused: those behind it wait as well. */
 const ONE_BY_ONE_MS_MAX = 3_000;
@@ -49,6 +50,7 @@ export interface CommitQueueStats {
 
 interface Waiting<Command, Outcome> {
   readonly command: Command;
+  readonly context: RequestContext | undefined;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -82,7 +84,7 @@ class GroupCommitQueue<Command, Outcome> implements CommitQueue<Command, Outcome
       return Promise.reject(new PlatformError("OVERLOADED"));
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ command, resolve, reject });
+      this.#waiting.push({ command, context: currentContext(), resolve, reject });
       this.#running ??= this.#run();
     });
   }
@@ -97,7 +99,8 @@ class GroupCommitQueue<Command, Outcome> implements CommitQueue<Command, Outcome
     await new Promise(setImmediate);
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, this.#options.batchSizeMax);
-      await this.#commitBatch(batch);
+      // Not of the request that found the queue idle: it may have been answered long ago.
+      await runInContext(batch[0]?.context, () => this.#commitBatch(batch));
     }
     // No await between the last look at the queue and this: a submit cannot fall in between.
     this.#running = undefined;

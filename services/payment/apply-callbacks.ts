@@ -2,8 +2,10 @@
 // one committed. Right after a callback is stored its node asks for it; what a crash leaves behind
 // is found by the sweep of any node. Applying twice has no effect: the callback's row says so.
 import { type CommitQueue, createCommitQueue } from "../../mixins/database/commit-queue.ts";
+import { currentContext } from "../../mixins/context.ts";
 import type { Database } from "../../mixins/database/database.ts";
 import type { Log } from "../../mixins/log.ts";
+import type { EventOrigin } from "../../mixins/outbox/outbox.ts";
 import type { Failpoint } from "../kernel/failpoint.ts";
 import type { IdGenerator } from "../kernel/ids.ts";
 import { settle, type Settlement } from "./domain/settlement.ts";
@@ -37,20 +39,28 @@ export interface Applier {
   drain(): Promise<void>;
 }
 
+interface ApplyCommand {
+  readonly orderId: string;
+  /** The callback's request; the events of its order belong to it. */
+  readonly origin?: EventOrigin | undefined;
+}
+
 export function createApplier(deps: ApplyDeps): Applier {
-  const queue: CommitQueue<string, undefined> = createCommitQueue({
+  const queue: CommitQueue<ApplyCommand, undefined> = createCommitQueue({
     name: "payment.apply",
     batchSizeMax: ORDER_BATCH_MAX,
     queueLengthMax: QUEUE_MAX,
-    commit: (orderIds) => applyBatch(deps, orderIds),
+    commit: (commands) => applyBatch(deps, commands),
   });
   return {
     async apply(orderId) {
-      await queue.submit(orderId);
+      await queue.submit({ orderId, origin: currentContext() });
     },
     async sweep() {
       const orderIds = await unappliedOrders(deps.database, SWEEP_MAX);
-      const results = await Promise.allSettled(orderIds.map((orderId) => queue.submit(orderId)));
+      const results = await Promise.allSettled(
+        orderIds.map((orderId) => queue.submit({ orderId })),
+      );
       for (const [index, result] of results.entries()) {
         if (result.status === "fulfilled") continue;
         const fields = { err: result.reason as unknown, order_id: orderIds[index] };
@@ -64,15 +74,18 @@ export function createApplier(deps: ApplyDeps): Applier {
 
 async function applyBatch(
   deps: ApplyDeps,
-  orderIds: readonly string[],
+  commands: readonly ApplyCommand[],
 ): Promise<readonly undefined[]> {
+  const origins = new Map(commands.map(({ orderId, origin }) => [orderId, origin]));
+  const orderIds = [...origins.keys()];
   const settlements = await deps.database.transaction<readonly Settlement[]>(
     "payment.apply",
     async (tx) => {
       const { accounts } = await lockAccounts(tx, orderIds, { adds: false, callbacks: true });
       const settled = [...accounts.values()]
         .filter((account) => account.callbacks.length > 0)
-        .map((account) => settle(account));
+        .map((account) => settle(account))
+        .map((settlement) => withOrigin(settlement, origins.get(settlement.orderId)));
       await writeSettlements(tx, settled, deps.ids);
       await deps.failpoint(APPLY_FAILPOINTS.beforeCommit);
       return settled;
@@ -87,7 +100,12 @@ async function applyBatch(
   );
   await deps.failpoint(APPLY_FAILPOINTS.afterCommit);
   tellSettled(deps, settlements);
-  return orderIds.map(() => undefined);
+  return commands.map(() => undefined);
+}
+
+function withOrigin(settlement: Settlement, origin: EventOrigin | undefined): Settlement {
+  const events = settlement.events.map((event) => ({ ...event, origin: origin ?? {} }));
+  return { ...settlement, events };
 }
 
 export function tellSettled(

@@ -17,6 +17,7 @@ const EXPORT_TIMEOUT_MS = 10_000;
 /** Gauges are read every five seconds. */
 const METRICS_TIMEOUT_MS = 20_000;
 const REQUESTS_OVER_THE_LIMIT = 60;
+const CALLBACKS_AT_ONCE = 5;
 
 interface LogLine {
   readonly node?: string;
@@ -140,6 +141,32 @@ describe("observability", function () {
     assert.equal(paid?.service, "inventory-worker");
     assert.equal(paid.tags["span.kind"], "consumer");
     assert.equal(paid.parentId, byName("consume payment.succeeded.v1")?.spanId);
+  });
+
+  it("keeps the traces of callbacks apart that are applied in one commit", async () => {
+    const buyer = await shop.customer();
+    const pending = await Promise.all(
+      Array.from({ length: CALLBACKS_AT_ONCE }, async () => {
+        const { data: order } = await place(buyer, {});
+        return (await buyer.post<Payment>(`${API}/orders/${order.id}/pay`)).data;
+      }),
+    );
+    const traceIds = pending.map(newTraceId);
+    const answers = await Promise.all(
+      pending.map((payment, index) =>
+        shop.callback(payment, { headers: traced(traceIds[index] ?? "") }),
+      ),
+    );
+    assert.deepEqual([...new Set(answers.map(({ status }) => status))], [204]);
+    await eventually(
+      () => {
+        const consumed = collector.spans
+          .filter(({ name }) => name === "consume payment.succeeded.v1")
+          .flatMap((span) => [span.traceId, ...span.follows.map(({ traceId }) => traceId)]);
+        return traceIds.every((traceId) => consumed.includes(traceId));
+      },
+      { timeoutMs: EXPORT_TIMEOUT_MS, what: "every callback's event is consumed in its trace" },
+    );
   });
 
   it("always traces the placing of an order, and nothing the client does not want traced", async () => {

@@ -1,5 +1,6 @@
 // Group commit without a database: which commands share a commit, and what each is told.
 import assert from "node:assert/strict";
+import { currentContext, runInContext } from "../../mixins/context.ts";
 import {
   type CommitQueue,
   type CommitQueueOptions,
@@ -41,6 +42,24 @@ function queueOf(commit: Commit): CommitQueue<string, string> {
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 describe("the commit queue", () => {
+  it("commits for the request of the batch's first command, not for the one that found it idle", async () => {
+    const seen: (string | undefined)[] = [];
+    const queue = createCommitQueue<string, string>({
+      name: "test",
+      batchSizeMax: 1,
+      queueLengthMax: 100,
+      commit: (commands) => {
+        seen.push(currentContext()?.requestId);
+        return Promise.resolve([...commands]);
+      },
+    });
+    const submits = ["first", "second"].map((requestId) =>
+      runInContext({ requestId }, () => queue.submit(requestId)),
+    );
+    await Promise.all([...submits, queue.submit("of no request")]);
+    assert.deepEqual(seen, ["first", "second", undefined]);
+  });
+
   it("puts what is submitted in one turn into one commit", async () => {
     const { queue, batches, open } = gatedQueue();
     open();
