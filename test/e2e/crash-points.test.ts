@@ -105,7 +105,8 @@ describe("crash points of an order", function () {
       const buyer = await shop.customer();
       const attempt: Attempt = { point, buyer, key: randomUUID(), kind, orderId: undefined };
       const doomed = await cluster.start({ name: "doomed", services: ORDER, crashAt: point });
-      await cluster.ready(front);
+      // A node that dies of what it finds may be dead before the gateway knows it.
+      if (kind !== "wait") await cluster.ready(front);
       await actUntilDead(doomed, attempt);
       if (kind !== "wait") attempts.push(attempt);
     });
