@@ -41,10 +41,12 @@ export class BenchChild implements Workload {
       this.#waiting.get(answer.id)?.(answer);
       this.#waiting.delete(answer.id);
     });
-    this.#process.once("exit", () => {
+    const fail = (): void => {
       for (const [id, settle] of this.#waiting) settle({ id, error: `${script} has ended` });
       this.#waiting.clear();
-    });
+    };
+    // Asking a child that has ended is an error of the channel.
+    this.#process.once("exit", fail).on("error", fail);
   }
 
   get pid(): number {

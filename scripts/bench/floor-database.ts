@@ -5,6 +5,8 @@ import { type Connection, createConnection } from "mysql2";
 /** As DATABASE_POOL_SIZE of the product's processes. */
 const TRANSACTION_CONNECTIONS = 10;
 const PLAIN_CONNECTIONS = 4;
+const RUNS_MAX = 4;
+const DEADLOCK = 1213;
 
 export type Rows = Record<string, unknown>[];
 export type Run = (sql: string, params?: readonly unknown[]) => Promise<Rows>;
@@ -26,13 +28,21 @@ export class FloorDatabase {
     return new FloorDatabase(new FreeList(transactional), new FreeList(plain));
   }
 
-  /** No retries: a floor that meets a deadlock fails, and its measurement with it. */
+  /** Runs again after a deadlock, as the product does; anything else fails the measurement. */
   async transaction<T>(work: (run: Run) => Promise<T>): Promise<T> {
     const connection = await this.#transactional.take();
-    const value = await work((sql, params) => query(connection, sql, params));
-    await query(connection, "COMMIT");
-    this.#transactional.give(connection);
-    return value;
+    for (let run = 1; ; run += 1) {
+      try {
+        const value = await work((sql, params) => query(connection, sql, params));
+        await query(connection, "COMMIT");
+        this.#transactional.give(connection);
+        return value;
+      } catch (error) {
+        if (run >= RUNS_MAX || (error as { errno?: number }).errno !== DEADLOCK) throw error;
+        // Behind the statements that were queued with the one that failed.
+        await query(connection, "ROLLBACK");
+      }
+    }
   }
 
   async run(sql: string, params?: readonly unknown[]): Promise<Rows> {

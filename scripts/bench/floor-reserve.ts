@@ -10,6 +10,9 @@ import { noFailpoint } from "../../services/kernel/failpoint.ts";
 import { serveUnits } from "./child-process.ts";
 import type { Unit } from "./closed-loop.ts";
 
+/** All connections are opened at once, and one transaction each makes a long queue for one row. */
+const PATIENCE_MS = 10_000;
+
 export interface ReserveParams {
   readonly mysqlUrl: string;
   readonly schema: string;
@@ -28,6 +31,8 @@ serveUnits(({ mysqlUrl, schema, skuIds, workersMax }: ReserveParams) => {
     password: decodeURIComponent(password),
     schema,
     poolSize: workersMax,
+    acquireTimeoutMs: PATIENCE_MS,
+    queryTimeoutMs: PATIENCE_MS,
     log,
   });
   const marks = createSoldOutMarks(systemClock, () => undefined);

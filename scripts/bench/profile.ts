@@ -1,6 +1,6 @@
 // `npm run bench -- --profile`: where the product's CPU time goes, by package and by function, while
 // it serves each journey. A profiled process is slower: nothing here is a figure to compare.
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeThrowAwayFolder, removeThrowAwayFolder } from "../launcher/throw-away-folder.ts";
@@ -12,9 +12,19 @@ import { Session } from "./session.ts";
 import { type CpuProfile, selfTimes, type SelfTimes } from "./self-times.ts";
 
 const NODES = ["edge", "core", "worker"] as const;
-const SHOWN_PACKAGES = 14;
-const SHOWN_FUNCTIONS = 25;
-const SHARE_SHOWN_MIN = 0.004;
+const SHOWN_PACKAGES = 12;
+const SHOWN_FUNCTIONS = 15;
+const SHARE_SHOWN_MIN = 0.005;
+const PERCENT = 100;
+const US_PER_S = 1_000_000;
+/** Less than this is background work of a process that the journey does not touch. */
+const US_SHOWN_MIN = 10;
+
+const HEAD: readonly string[] = [
+  "# Where the CPU time goes",
+  "",
+  "Made by `npm run bench -- --profile`; do not edit. Self time of each process while it serves one journey, by package and by function. A profiled process is slower: the shares mean something, the times do not.",
+];
 
 export async function profileShop(options: BenchOptions): Promise<void> {
   const folder = makeThrowAwayFolder("flash-sale-profile-");
@@ -31,7 +41,14 @@ export async function profileShop(options: BenchOptions): Promise<void> {
     } finally {
       await shop.stop();
     }
-    for (const node of NODES) show(node, readProfile(folder, pids.get(node) ?? 0), samples);
+    const parts = NODES.flatMap((node) =>
+      partsOf(node, readProfile(folder, pids.get(node) ?? 0), samples),
+    );
+    const text = [...HEAD, ...parts].join("\n");
+    console.log(text);
+    if (options.out === "") return;
+    mkdirSync(options.out, { recursive: true });
+    writeFileSync(join(options.out, "bench-profile.md"), `${text}\n`);
   } finally {
     removeThrowAwayFolder(folder);
   }
@@ -43,21 +60,33 @@ function readProfile(folder: string, pid: number): CpuProfile {
   return JSON.parse(readFileSync(join(folder, file), "utf8")) as CpuProfile;
 }
 
-function show(node: string, profile: CpuProfile, samples: ReadonlyMap<CaseName, Sample>): void {
-  for (const [name, sample] of samples) {
+function partsOf(
+  node: string,
+  profile: CpuProfile,
+  samples: ReadonlyMap<CaseName, Sample>,
+): readonly string[] {
+  return [...samples].flatMap(([name, sample]) => {
     const times = selfTimes(profile, sample);
-    const units = sample.perSecond * ((sample.untilUs - sample.fromUs) / 1e6);
-    console.log(`\n## ${node}: ${name} (${(times.busyUs / units).toFixed(0)} us each, profiled)`);
-    list(times, times.byPackage, SHOWN_PACKAGES);
-    list(times, times.byFunction, SHOWN_FUNCTIONS);
-  }
+    const units = sample.perSecond * ((sample.untilUs - sample.fromUs) / US_PER_S);
+    const usEach = times.busyUs / units;
+    if (usEach < US_SHOWN_MIN) return [];
+    const heading = `## ${node}: ${name}, ${usEach.toFixed(0)} us each under the profiler`;
+    const [packages, functions] = [times.byPackage, times.byFunction];
+    return [
+      ...["", heading, ""],
+      ...[shares(times, packages, SHOWN_PACKAGES), ""],
+      shares(times, functions, SHOWN_FUNCTIONS),
+    ];
+  });
 }
 
-function list({ busyUs }: SelfTimes, times: ReadonlyMap<string, number>, count: number): void {
-  const sorted = [...times].sort((left, right) => right[1] - left[1]).slice(0, count);
-  for (const [name, us] of sorted) {
-    if (us / busyUs < SHARE_SHOWN_MIN) break;
-    console.log(`  ${((us / busyUs) * 100).toFixed(1).padStart(5)} %  ${name}`);
-  }
-  console.log("");
+/** The largest shares of self time. */
+function shares({ busyUs }: SelfTimes, times: ReadonlyMap<string, number>, count: number): string {
+  return [...times]
+    .map(([name, us]) => ({ name, share: us / busyUs }))
+    .filter(({ share }) => share >= SHARE_SHOWN_MIN)
+    .sort((left, right) => right.share - left.share)
+    .slice(0, count)
+    .map(({ name, share }) => `- ${(share * PERCENT).toFixed(1)} % ${name.trim()}`)
+    .join("\n");
 }
