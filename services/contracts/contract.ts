@@ -23,6 +23,8 @@ export interface RestBinding {
   readonly status?: number;
   readonly summary: string;
   readonly tag: string;
+  /** Takes a URL-encoded form too, handed on as raw bytes: some providers' webhooks are forms. */
+  readonly acceptsForm?: boolean;
 }
 
 export interface ActionContract<P extends TObject = TObject, R extends TSchema = TSchema> {

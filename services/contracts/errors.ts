@@ -49,6 +49,8 @@ export const ERROR_CATALOGUE = {
 
   METHOD_NOT_ALLOWED: row(405, 1, "This method is not supported here."),
 
+  REQUEST_TOO_SLOW: row(408, 1, "The request took too long to arrive.", true),
+
   USER_EMAIL_TAKEN: row(409, 1, "This e-mail is already registered."),
   IDEMPOTENCY_IN_PROGRESS: row(409, 2, "The first request with this key is still running.", true),
   INVENTORY_OUT_OF_STOCK: row(409, 3, "Not enough stock."),

@@ -17,7 +17,8 @@ export const gatewayContract = defineContract({
       tag: "Idempotency",
     },
   },
-  /** Signed over the raw bytes: the payment service checks signature and body, in this order. */
+  /** Signed over the raw bytes: the payment service checks signature and body, in this order. A form
+   * (Alipay's) is answered with the text that Alipay waits for. */
   receiveCallback: {
     params: Strict({
       id: Id,
@@ -35,6 +36,7 @@ export const gatewayContract = defineContract({
       status: 204,
       summary: "The provider's webhook (Standard Webhooks)",
       tag: "Payments",
+      acceptsForm: true,
     },
   },
 });

@@ -5,13 +5,13 @@ import type { CallHeaders, CallMeta, PlatformCallContext } from "../../mixins/se
 import { callRouted } from "../contracts/actions.ts";
 import { PlatformError } from "../contracts/errors.ts";
 import { type Authenticate, ANONYMOUS, type Caller } from "./authenticate.ts";
-import { type JsonBody, readJsonBody } from "./body.ts";
+import { type JsonBody, readBody } from "./body.ts";
 import type { ClientAddress } from "./client-address.ts";
 import type { Composition } from "./compositions.ts";
 import type { Fallback } from "./promised-orders.ts";
 import { sendJson, sendNothing } from "./http-errors.ts";
 import { factsOf } from "./request-observer.ts";
-import type { LimitRule, RateLimiter, Subject } from "./rate-limit.ts";
+import type { LimitRule, RateLimiter, Subject, TightestLimit } from "./rate-limit.ts";
 import { idempotencyHeaders } from "./request.ts";
 import type { PublicRoute } from "./route-table.ts";
 
@@ -36,7 +36,7 @@ export interface ApiParts {
   readonly compositions: Readonly<Record<string, Composition>>;
   /** Answers where an action has none, by action; rethrows the error that it cannot answer. */
   readonly fallbacks: Readonly<Record<string, Fallback>>;
-  /** Actions that the gateway carries out itself. */
+  /** Actions that the gateway carries out itself; one may answer in a form of its own. */
   readonly own: Readonly<Record<string, (exchange: Exchange) => Promise<unknown>>>;
 }
 
@@ -54,7 +54,7 @@ export function createApiHandler(parts: ApiParts): ApiHandler {
       singleHeader(request.headers["x-forwarded-for"]),
     );
     const caller = await admit(parts, route, request, { response, clientIp });
-    const body = await readJsonBody(request);
+    const body = await readBody(request, route.rest);
     const meta: CallMeta = request.$ctx.meta;
     meta.clientIp = clientIp;
     if (caller.token !== undefined) meta.token = caller.token;
@@ -90,12 +90,15 @@ async function admit(
     subjects.push({ rule: limits.user, id: caller.principal.userId });
   }
   const tightest = await parts.limiter.check(subjects);
-  if (tightest !== undefined) {
-    response.setHeader("RateLimit-Limit", tightest.limit);
-    response.setHeader("RateLimit-Remaining", tightest.remaining);
-  }
+  if (tightest !== undefined) setLimitHeaders(response, tightest);
   if (refusal !== undefined) throw refusal as Error;
   return caller;
+}
+
+function setLimitHeaders(response: ServerResponse, decision: TightestLimit): void {
+  response.setHeader("RateLimit-Limit", decision.limit);
+  response.setHeader("RateLimit-Remaining", decision.remaining);
+  response.setHeader("RateLimit-Reset", decision.resetS);
 }
 
 /** For the request's line in the log. */
@@ -143,7 +146,7 @@ function statusOf({ action, rest }: PublicRoute, data: unknown): number {
 }
 
 function reply(response: ServerResponse, status: number, data: unknown): void {
-  if (response.destroyed) return;
+  if (response.destroyed || response.headersSent) return;
   if (status === 204) {
     sendNothing(response);
     return;

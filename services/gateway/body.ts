@@ -1,4 +1,5 @@
-// Reads a JSON body within its limits. The raw bytes are kept: a signature is over bytes.
+// Reads a body within its limits. The raw bytes are kept: a signature is over bytes.
+import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { PlatformError } from "../contracts/errors.ts";
 import { BODY_BYTES_MAX, BODY_DEPTH_MAX } from "./limits.ts";
@@ -10,20 +11,42 @@ export interface JsonBody {
 
 const NO_BODY: JsonBody = { value: undefined, raw: Buffer.alloc(0) };
 const JSON_TYPE = /^application\/json\s*(;|$)/i;
+const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(;|$)/i;
+const OTHER_CHARSET = /;\s*charset\s*=\s*(?!"?utf-?8\b)/i;
+
+export interface BodyOptions {
+  /** Whether a form is taken too; it is not parsed. */
+  readonly acceptsForm?: boolean | undefined;
+}
 
 /** Rejects with BODY_TOO_LARGE, CONTENT_TYPE_UNSUPPORTED, BODY_NOT_JSON or REQUEST_MALFORMED. */
-export async function readJsonBody(request: IncomingMessage): Promise<JsonBody> {
-  const declared = request.headers["content-length"];
-  const isChunked = request.headers["transfer-encoding"] !== undefined;
-  if (!isChunked && (declared === undefined || declared === "0")) return NO_BODY;
-  if (declared !== undefined && Number(declared) > BODY_BYTES_MAX) {
-    throw new PlatformError("BODY_TOO_LARGE");
-  }
-  if (!JSON_TYPE.test(request.headers["content-type"] ?? "")) {
-    throw new PlatformError("CONTENT_TYPE_UNSUPPORTED");
-  }
+export async function readBody(
+  request: IncomingMessage,
+  { acceptsForm = false }: BodyOptions = {},
+): Promise<JsonBody> {
+  if (!hasBody(request)) return NO_BODY;
+  const form = acceptsForm && isForm(request);
+  if (!form && !isPlainJson(request)) throw new PlatformError("CONTENT_TYPE_UNSUPPORTED");
   const raw = await readBytes(request);
-  return raw.length === 0 ? NO_BODY : { value: parse(raw), raw };
+  if (raw.length === 0) return NO_BODY;
+  return { value: form ? undefined : parse(raw), raw };
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  if (headers["transfer-encoding"] !== undefined) return true;
+  const length = Number(headers["content-length"] ?? 0);
+  if (length > BODY_BYTES_MAX) throw new PlatformError("BODY_TOO_LARGE");
+  return length > 0;
+}
+
+export function isForm({ headers }: IncomingMessage): boolean {
+  return FORM_TYPE.test(headers["content-type"] ?? "");
+}
+
+/** JSON in UTF-8, and not compressed: nothing here would unpack it. */
+function isPlainJson({ headers }: IncomingMessage): boolean {
+  const { "content-type": type = "", "content-encoding": encoding = "identity" } = headers;
+  return JSON_TYPE.test(type) && !OTHER_CHARSET.test(type) && encoding === "identity";
 }
 
 function readBytes(request: IncomingMessage): Promise<Buffer> {
@@ -47,9 +70,16 @@ function readBytes(request: IncomingMessage): Promise<Buffer> {
   });
 }
 
+/** An escaped NUL; a backslash before it that is itself escaped does not count. */
+const ESCAPED_NUL = /(?<!\\)(?:\\\\)*\\u0000/;
+
 function parse(raw: Buffer): unknown {
+  // Decoding would quietly put replacement characters for what is not UTF-8.
+  if (!isUtf8(raw)) throw new PlatformError("BODY_NOT_JSON");
   const text = raw.toString("utf8");
-  if (nestingOf(text) > BODY_DEPTH_MAX) throw new PlatformError("REQUEST_MALFORMED");
+  if (nestingOf(text) > BODY_DEPTH_MAX || ESCAPED_NUL.test(text)) {
+    throw new PlatformError("REQUEST_MALFORMED");
+  }
   let value: unknown;
   try {
     value = JSON.parse(text);

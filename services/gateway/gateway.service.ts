@@ -22,7 +22,7 @@ import { createRateLimiter } from "./rate-limit.ts";
 import { createRateLimitStore } from "./rate-limit.store.ts";
 import { createRequestObserver } from "./request-observer.ts";
 import { nameRequest, REST_TRACING } from "./request-span.ts";
-import { createRootHandlers, docsAssetsFolder } from "./root-routes.ts";
+import { createRootHandlers, docsAssetsFolder, rootMethods } from "./root-routes.ts";
 import { allowedMethods, API_PREFIX, publicRoutes, type PublicRoute } from "./route-table.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
 
@@ -81,7 +81,11 @@ interface GatewayParts {
 function createGatewayService(parts: GatewayParts): ServiceSchema {
   const { node, routes, sessions } = parts;
   const { settings, log } = node;
-  const preflight = createPreflight(settings.CORS_ORIGINS, (path) => allowedMethods(routes, path));
+  const methodsAt = (path: string): readonly string[] => [
+    ...rootMethods(path),
+    ...allowedMethods(routes, path),
+  ];
+  const preflight = createPreflight(settings.CORS_ORIGINS, methodsAt);
   const observe = createRequestObserver({ ...node, isLogging: settings.LOG_REQUESTS });
   const state = { isDraining: false };
   const base = (ApiGateway as unknown as { methods: { httpHandler: Handle } }).methods.httpHandler;
@@ -122,7 +126,7 @@ function createGatewayService(parts: GatewayParts): ServiceSchema {
       },
       send404(request: IncomingMessage & { originalUrl?: string }, response: ServerResponse) {
         const path = (request.originalUrl ?? request.url ?? "").split("?", 1)[0] ?? "";
-        const methods = allowedMethods(routes, path);
+        const methods = methodsAt(path);
         if (methods.length > 0) response.setHeader("Allow", methods.join(", "));
         const slug = methods.length > 0 ? "METHOD_NOT_ALLOWED" : "NOT_FOUND";
         sendError(request, response, new PlatformError(slug));
@@ -155,10 +159,10 @@ function apiRoute({ routes, handler }: GatewayParts): object {
 }
 
 function rootRoute({ node, routes }: GatewayParts, state: { isDraining: boolean }): object {
-  let document: object | undefined;
+  let document: string | undefined;
   const handlers = createRootHandlers({
     node,
-    document: () => (document ??= openApiDocument(routes, publicResult)),
+    document: () => (document ??= JSON.stringify(openApiDocument(routes, publicResult))),
     missingServices: () => missingServices(node),
     isDraining: () => state.isDraining,
   });
@@ -176,7 +180,7 @@ function docsRoute(): object {
   const { serveStatic } = ApiGateway as unknown as {
     serveStatic: (folder: string, options: object) => unknown;
   };
-  const use = [serveStatic(docsAssetsFolder(), { index: false, fallthrough: true })];
+  const use = [serveStatic(docsAssetsFolder(), { index: false, redirect: false })];
   return { path: "/docs/assets", ...PLAIN_ROUTE, use };
 }
 

@@ -68,7 +68,7 @@ export function sendError(
   const slug = publicSlug(error);
   const details = errorSlug(error) === undefined ? undefined : errorDetails(error);
   const { status } = ERROR_CATALOGUE[slug];
-  for (const [name, value] of Object.entries(errorHeaders(status, details))) {
+  for (const [name, value] of Object.entries(errorHeaders(slug, details))) {
     response.setHeader(name, value);
   }
   // The rest of an unread body would be taken for the next request on this connection.
@@ -76,14 +76,19 @@ export function sendError(
   sendJson(response, status, errorBody(slug, details, requestIdOf(response)));
 }
 
-function errorHeaders(status: number, details: unknown): Record<string, string> {
+function errorHeaders(slug: ErrorSlug, details: unknown): Record<string, string> {
+  const { status } = ERROR_CATALOGUE[slug];
   if (status === 401) return { "WWW-Authenticate": 'Bearer realm="shop"' };
-  if (status === 429 || status === 503) {
-    const asked = (details as { retry_after_s?: unknown } | null | undefined)?.retry_after_s;
-    const seconds = typeof asked === "number" ? Math.max(1, Math.ceil(asked)) : RETRY_AFTER_S;
-    return { "Retry-After": String(seconds) };
-  }
-  return {};
+  if (status !== 429 && status !== 503 && slug !== "IDEMPOTENCY_IN_PROGRESS") return {};
+  const { retry_after_s: asked, limit } = (details ?? {}) as Record<string, unknown>;
+  const seconds = String(typeof asked === "number" ? Math.max(1, Math.ceil(asked)) : RETRY_AFTER_S);
+  if (slug !== "RATE_LIMITED") return { "Retry-After": seconds };
+  return {
+    "Retry-After": seconds,
+    "RateLimit-Limit": String(limit),
+    "RateLimit-Remaining": "0",
+    "RateLimit-Reset": seconds,
+  };
 }
 
 const requestIds = new WeakMap<ServerResponse, string>();

@@ -1,8 +1,17 @@
-// The public listener with its limits. Node's defaults let a slow sender hold a socket for minutes.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+// The public listener with its limits. Node's defaults let a slow sender hold a socket for minutes,
+// and answer what they refuse themselves without the envelope.
+import { randomUUID } from "node:crypto";
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
 import type { Duplex } from "node:stream";
 import { ERROR_CATALOGUE, type ErrorSlug } from "../contracts/errors.ts";
 import { errorBody } from "./http-errors.ts";
+import { METHODS, SECURITY_HEADERS } from "./preflight.ts";
 import {
   CONNECTIONS_CHECK_INTERVAL_MS,
   CONNECTIONS_MAX,
@@ -24,30 +33,58 @@ export function createHttpServer(listener: RequestListener): Server {
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       connectionsCheckingInterval: CONNECTIONS_CHECK_INTERVAL_MS,
       noDelay: true,
+      // The preflight asks for it, and answers in the envelope.
+      requireHostHeader: false,
     },
     listener,
   );
   server.maxConnections = CONNECTIONS_MAX;
   server.maxRequestsPerSocket = REQUESTS_PER_SOCKET_MAX;
   server.on("clientError", answerClientError);
+  server.on("connect", (_request: IncomingMessage, socket: Duplex) => {
+    answerRaw(socket, "METHOD_NOT_ALLOWED");
+  });
+  // An expectation nobody has heard of may be ignored (RFC 9110, 10.1.1).
+  server.on("checkExpectation", listener);
   return server;
 }
 
+type ClientError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer };
+
 /** Requests that Node's parser refused never reach the listener; they get the envelope too. */
-function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === "ECONNRESET" || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const slug: ErrorSlug =
-    error.code === "HPE_HEADER_OVERFLOW" ? "HEADERS_TOO_LARGE" : "REQUEST_MALFORMED";
-  const status = error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : ERROR_CATALOGUE[slug].status;
-  const body = JSON.stringify(errorBody(slug, null));
-  socket.end(
-    `HTTP/1.1 ${String(status)} Refused\r\nConnection: close\r\n` +
-      "Content-Type: application/json; charset=utf-8\r\n" +
-      `Content-Length: ${String(Buffer.byteLength(body))}\r\n\r\n${body}`,
-  );
+function answerClientError(error: ClientError, socket: Duplex): void {
+  if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
+  else answerRaw(socket, slugOf(error));
+}
+
+const UNKNOWN_METHOD = /^[A-Z]{1,32} \S+ HTTP\/1\.[01]\r\n/;
+
+const SLUG_BY_CODE: Readonly<Record<string, ErrorSlug>> = {
+  HPE_HEADER_OVERFLOW: "HEADERS_TOO_LARGE",
+  ERR_HTTP_REQUEST_TIMEOUT: "REQUEST_TOO_SLOW",
+};
+
+function slugOf({ code = "", rawPacket }: ClientError): ErrorSlug {
+  if (code !== "HPE_INVALID_METHOD") return SLUG_BY_CODE[code] ?? "REQUEST_MALFORMED";
+  const start = rawPacket?.toString("latin1", 0, HEADER_BYTES_MAX) ?? "";
+  return UNKNOWN_METHOD.test(start) ? "METHOD_NOT_ALLOWED" : "REQUEST_MALFORMED";
+}
+
+function answerRaw(socket: Duplex, slug: ErrorSlug): void {
+  const { status } = ERROR_CATALOGUE[slug];
+  const requestId = randomUUID();
+  const body = JSON.stringify(errorBody(slug, null, requestId));
+  const headers: Record<string, string> = {
+    Connection: "close",
+    "Content-Type": "application/json; charset=utf-8",
+    "Content-Length": String(Buffer.byteLength(body)),
+    "X-Request-Id": requestId,
+    ...SECURITY_HEADERS,
+    ...(status === 405 ? { Allow: METHODS.join(", ") } : {}),
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  const reason = STATUS_CODES[status] ?? "";
+  socket.end(`HTTP/1.1 ${String(status)} ${reason}\r\n${lines.join("")}\r\n${body}`);
 }
 
 /** Stops accepting, lets open requests finish, then drops idle connections. */

@@ -4,6 +4,8 @@ import { call } from "../contracts/actions.ts";
 import { PlatformError } from "../contracts/errors.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Exchange } from "./api-handler.ts";
+import { isForm } from "./body.ts";
+import { sendText } from "./http-errors.ts";
 import { IDEMPOTENCY_TOKEN_LIFETIME_MS } from "./limits.ts";
 
 const TOKEN_BYTES = 18;
@@ -32,7 +34,10 @@ export function ownActions(clock: Clock): OwnActions {
   };
 }
 
-async function receiveCallback({ request, path, body }: Exchange): Promise<null> {
+/** Alipay repeats a notification until it reads this word. */
+const ALIPAY_ACCEPTED = { type: "text/plain; charset=utf-8", text: "success" } as const;
+
+async function receiveCallback({ request, response, path, body }: Exchange): Promise<null> {
   const paymentId = path["id"] ?? "";
   if (!ID_FORM.test(paymentId)) throw new PlatformError("PAYMENT_NOT_FOUND");
   const headers: Record<string, string> = {};
@@ -45,5 +50,6 @@ async function receiveCallback({ request, path, body }: Exchange): Promise<null>
     headers,
     raw_body: body.raw.toString("base64"),
   });
+  if (isForm(request)) sendText(response, 200, ALIPAY_ACCEPTED);
   return null;
 }

@@ -6,12 +6,22 @@ import { PlatformError } from "../contracts/errors.ts";
 import { rememberRequestId, sendError, sendNothing } from "./http-errors.ts";
 import { URL_LENGTH_MAX } from "./limits.ts";
 
-const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+export const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const;
+/** On every answer, whoever gives it. */
+export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
+  "X-Content-Type-Options": "nosniff",
+  "Cache-Control": "no-store",
+  "Referrer-Policy": "no-referrer",
+  "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+};
+const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
 const REQUEST_ID_FORM = /^[A-Za-z0-9_-]{8,64}$/;
 const CORS_MAX_AGE_S = "600";
 const EXPOSED_HEADERS =
-  "X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, Idempotency-Replayed";
-const ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, X-Request-Id, traceparent";
+  "X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, " +
+  "Idempotency-Replayed";
+const ALLOWED_HEADERS =
+  "Authorization, Content-Type, Idempotency-Key, X-Request-Id, X-Seckill-Pass, traceparent";
 
 export type Preflight = (request: IncomingMessage, response: ServerResponse) => boolean;
 
@@ -30,27 +40,50 @@ export function createPreflight(
     const given = request.headers["x-request-id"];
     const isGood = typeof given === "string" && REQUEST_ID_FORM.test(given);
     rememberRequestId(response, isGood ? given : randomUUID());
-    setSecurityHeaders(response);
+    for (const name in SECURITY_HEADERS) response.setHeader(name, SECURITY_HEADERS[name] ?? "");
     const { origin } = request.headers;
     const isCors = origin !== undefined && allowlist.has(origin);
     if (isCors) setCorsHeaders(response, origin);
     const refusal = refusalOf(request);
-    if (refusal !== undefined) {
-      if (refusal.slug === "METHOD_NOT_ALLOWED") {
-        response.setHeader("Allow", allowedMethods(pathOf(request)).join(", "));
-      }
-      sendError(request, response, refusal);
-      return true;
-    }
-    if (request.method !== "OPTIONS") return false;
-    response.setHeader("Allow", allowedMethods(pathOf(request)).join(", "));
-    sendNothing(response);
+    if (refusal === undefined && request.method !== "OPTIONS") return false;
+    const methods = allowedMethods(pathOf(request));
+    if (refusal === undefined) answerOptions(request, response, methods);
+    else refuse(request, response, { refusal, methods });
     return true;
   };
 }
 
-function refusalOf({ method = "", url = "" }: IncomingMessage): PlatformError | undefined {
-  if (!METHODS.has(method)) return new PlatformError("METHOD_NOT_ALLOWED");
+function answerOptions(
+  request: IncomingMessage,
+  response: ServerResponse,
+  methods: readonly string[],
+): void {
+  const allowed = request.url === "*" ? METHODS : methods;
+  if (allowed.length === 0) {
+    sendError(request, response, new PlatformError("NOT_FOUND"));
+    return;
+  }
+  response.setHeader("Allow", allowed.join(", "));
+  sendNothing(response);
+}
+
+function refuse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { refusal, methods }: { refusal: PlatformError; methods: readonly string[] },
+): void {
+  if (refusal.slug === "METHOD_NOT_ALLOWED") {
+    response.setHeader("Allow", (methods.length > 0 ? methods : METHODS).join(", "));
+  }
+  sendError(request, response, refusal);
+}
+
+function refusalOf(request: IncomingMessage): PlatformError | undefined {
+  const { method = "", url = "", headers } = request;
+  if (!KNOWN_METHODS.has(method)) return new PlatformError("METHOD_NOT_ALLOWED");
+  if (headers.host === undefined && request.httpVersion === "1.1") {
+    return new PlatformError("REQUEST_MALFORMED");
+  }
   if (url.length > URL_LENGTH_MAX) return new PlatformError("URL_TOO_LONG");
   return undefined;
 }
@@ -59,17 +92,10 @@ function pathOf({ url = "" }: IncomingMessage): string {
   return url.split("?", 1)[0] ?? "";
 }
 
-function setSecurityHeaders(response: ServerResponse): void {
-  response.setHeader("X-Content-Type-Options", "nosniff");
-  response.setHeader("Cache-Control", "no-store");
-  response.setHeader("Referrer-Policy", "no-referrer");
-  response.setHeader("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
-}
-
 function setCorsHeaders(response: ServerResponse, origin: string): void {
   response.setHeader("Access-Control-Allow-Origin", origin);
   response.setHeader("Vary", "Origin");
-  response.setHeader("Access-Control-Allow-Methods", [...METHODS].join(", "));
+  response.setHeader("Access-Control-Allow-Methods", METHODS.join(", "));
   response.setHeader("Access-Control-Allow-Headers", ALLOWED_HEADERS);
   response.setHeader("Access-Control-Expose-Headers", EXPOSED_HEADERS);
   response.setHeader("Access-Control-Max-Age", CORS_MAX_AGE_S);

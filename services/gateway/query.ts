@@ -12,7 +12,9 @@ export function parseQuery(url: string): { readonly url: string; readonly query:
   let count = 0;
   for (const [name, value] of new URLSearchParams(url.slice(mark + 1))) {
     count += 1;
-    if (count > QUERY_KEYS_MAX) throw new PlatformError("REQUEST_MALFORMED");
+    if (count > QUERY_KEYS_MAX || (name + value).includes("\0")) {
+      throw new PlatformError("REQUEST_MALFORMED");
+    }
     const known = entries.get(name);
     if (known === undefined) entries.set(name, value);
     else entries.set(name, Array.isArray(known) ? [...known, value] : [known, value]);

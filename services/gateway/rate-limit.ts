@@ -18,9 +18,18 @@ export interface LimitRule {
   readonly perSecond: number;
 }
 
+/** The limit a caller will meet first, as the RateLimit headers tell it. */
+export interface TightestLimit {
+  /** Requests that may come at once. */
+  readonly limit: number;
+  readonly remaining: number;
+  /** Seconds until `limit` requests may come at once again. */
+  readonly resetS: number;
+}
+
 export interface RateLimiter {
-  /** The tightest decision over the rules. Rejects with RATE_LIMITED when one of them refuses. */
-  check(subjects: readonly Subject[]): Promise<RateLimitDecision | undefined>;
+  /** The tightest limit over the rules. Rejects with RATE_LIMITED when one of them refuses. */
+  check(subjects: readonly Subject[]): Promise<TightestLimit | undefined>;
 }
 
 export interface Subject {
@@ -51,11 +60,19 @@ export function createRateLimiter({ store, clock, onRefused }: RateLimiterParts)
       const refused = decisions[refusedAt];
       if (refused !== undefined) {
         onRefused(active[refusedAt]?.rule.name ?? "");
-        throw new PlatformError("RATE_LIMITED", { retry_after_s: refused.retryAfterMs / 1_000 });
+        throw new PlatformError("RATE_LIMITED", {
+          retry_after_s: refused.retryAfterMs / 1_000,
+          limit: refused.limit,
+        });
       }
-      return decisions.reduce((tightest, one) =>
-        one.remaining < tightest.remaining ? one : tightest,
+      const tightest = decisions.reduce((least, one) =>
+        one.remaining < least.remaining ? one : least,
       );
+      return { ...tightest, resetS: resetSeconds(tightest) };
     },
   };
+}
+
+function resetSeconds({ limit, remaining }: RateLimitDecision): number {
+  return Math.ceil(((limit - remaining) * BURST_FACTOR) / limit);
 }

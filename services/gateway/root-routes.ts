@@ -7,6 +7,17 @@ import type { PlatformNode } from "../node.ts";
 import { DOCS_PAGE, DOCS_SCRIPT } from "./docs-page.ts";
 import { sendJson, sendText } from "./http-errors.ts";
 
+const ROOT_PATHS = [
+  "/healthz",
+  "/livez",
+  "/readyz",
+  "/openapi.json",
+  "/docs",
+  "/docs/start.js",
+] as const;
+type RootPath = (typeof ROOT_PATHS)[number];
+type RootRoute = `GET ${RootPath}`;
+
 type RootHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
 /** A probe that hangs is a dependency that is away. */
@@ -17,7 +28,8 @@ const PAGE_POLICY =
 
 export interface RootParts {
   readonly node: PlatformNode;
-  readonly document: () => object;
+  /** The OpenAPI document as JSON. */
+  readonly document: () => string;
   /** Whether the services the gateway calls are there. */
   readonly missingServices: () => readonly string[];
   readonly isDraining: () => boolean;
@@ -28,19 +40,28 @@ export function docsAssetsFolder(): string {
   return dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
 }
 
-export function createRootHandlers(parts: RootParts): Readonly<Record<string, RootHandler>> {
+/** Methods of a path at the root, for the Allow header; none for an unknown path. */
+export function rootMethods(path: string): readonly string[] {
+  return ROOT_PATHS.includes(path as RootPath) ? ["GET", "HEAD", "OPTIONS"] : [];
+}
+
+export function createRootHandlers(parts: RootParts): Readonly<Record<RootRoute, RootHandler>> {
   const alive: RootHandler = (_request, response) => {
     sendJson(response, 200, { status: "ok" });
   };
+  let asking: Promise<Readiness> | undefined;
+  /** Everybody who asks while an answer is being found gets that one: probes cost the servers. */
+  const sharedReadiness = (): Promise<Readiness> =>
+    (asking ??= readiness(parts).finally(() => (asking = undefined)));
   return {
     "GET /healthz": alive,
     "GET /livez": alive,
     "GET /readyz": async (_request, response) => {
-      const report = await readiness(parts);
+      const report = await sharedReadiness();
       sendJson(response, report.status === "ready" ? 200 : 503, report);
     },
     "GET /openapi.json": (_request, response) => {
-      sendJson(response, 200, parts.document());
+      sendText(response, 200, { type: "application/json; charset=utf-8", text: parts.document() });
     },
     "GET /docs": (_request, response) => {
       sendPage(response, "text/html; charset=utf-8", DOCS_PAGE);

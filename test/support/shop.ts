@@ -28,6 +28,10 @@ const SETTLE = { timeoutMs: SETTLE_TIMEOUT_MS, intervalMs: 150 } as const;
 export const ADMIN_EMAIL = "admin@shop.test";
 export const ADMIN_PASSWORD = "an admin of the tests";
 export const WEBHOOK_SECRET = `whsec_${Buffer.from("a webhook key that only these tests use!").toString("base64")}`;
+/** Signs the access tokens; known to the tests that forge some. */
+export const TOKEN_KEY = "a signing key of the tests 7c1f90d2b4";
+/** A browser may call from here, and from nowhere else. */
+export const FRONT_ORIGIN = "https://front.example.test";
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
 
 export type ProductView = Omit<Product, "skus"> & {
@@ -252,6 +256,8 @@ export async function startShop({ environment = {} }: ShopOptions = {}): Promise
       ADMIN_EMAIL,
       ADMIN_PASSWORD,
       PAYMENT_WEBHOOK_SECRET: WEBHOOK_SECRET,
+      JWT_SECRET: TOKEN_KEY,
+      CORS_ORIGINS: FRONT_ORIGIN,
       ORDER_PAYMENT_WINDOW_MS: String(PAYMENT_WINDOW_MS),
       TRUSTED_PROXIES: "127.0.0.1,::1",
       LAUNCHER_DEMO_DATA: "0",
