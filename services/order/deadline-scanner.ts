@@ -1,9 +1,9 @@
 // Finds orders whose time to pay is over. The deadline is a column and the clock is the database's:
 // whatever dies, the next scan of any node finds the order. Sleeps until the next deadline.
+import { type BackgroundLoop, createBackgroundLoop } from "../../mixins/background-loop.ts";
 import type { ServiceBroker } from "moleculer";
 import { sql } from "../../mixins/database/database.ts";
 import { SECOND_MS } from "../kernel/clock.ts";
-import { type BackgroundLoop, createBackgroundLoop } from "./background-loop.ts";
 import { CLOSE_BATCH_MAX, closeDueOrders, type CloseOrderDeps } from "./close-order.saga.ts";
 
 /** Orders that expire within the sleep were placed after the last look, or by another clock. */

@@ -3,12 +3,12 @@
 //   place-order  running       its node is gone: abandon (the order fails, the key is free again)
 //                compensating  inventory.release until it succeeds, then compensated
 //   close-order  running       payment.close and the end of the order once more
+import { type BackgroundLoop, createBackgroundLoop } from "../../mixins/background-loop.ts";
 import type { ServiceBroker } from "moleculer";
 import type { IdempotencyClaim } from "../../mixins/idempotency/idempotency.ts";
 import { call } from "../contracts/actions.ts";
 import { type Backoff, backoffDelayMs } from "../kernel/backoff.ts";
 import { MINUTE_MS, SECOND_MS } from "../kernel/clock.ts";
-import { type BackgroundLoop, createBackgroundLoop } from "./background-loop.ts";
 import { CLOSE_LEASE_MS, closeOrders, type CloseOrderDeps } from "./close-order.saga.ts";
 import { ORDER_FAILPOINTS } from "./failpoints.ts";
 import { findOrders } from "./order.repository.ts";

@@ -1,5 +1,6 @@
 // The parts of the payment service on one node, made from its ports. The service and the worker both
 // have them: either can apply callbacks and carry refunds out, whichever comes first.
+import { createBackgroundLoop } from "../../mixins/background-loop.ts";
 import type { Database } from "../../mixins/database/database.ts";
 import type { Log } from "../../mixins/log.ts";
 import type { Clock } from "../kernel/clock.ts";
@@ -7,7 +8,6 @@ import { SECOND_MS } from "../kernel/clock.ts";
 import type { Failpoint } from "../kernel/failpoint.ts";
 import type { IdGenerator } from "../kernel/ids.ts";
 import { type Applier, createApplier } from "./apply-callbacks.ts";
-import { backgroundLoop } from "./background-loop.ts";
 import type { Channels } from "./channels/channels.ts";
 import { type Closer, createCloser } from "./close-orders.ts";
 import { createOpener, type Opener } from "./open-payment.ts";
@@ -42,25 +42,28 @@ export interface PaymentNode {
 }
 
 export function createPaymentNode(deps: PaymentDeps): PaymentNode {
-  const { log, hintOutbox } = deps;
-  const refunds = backgroundLoop({
+  const { log, random, hintOutbox } = deps;
+  const refunds = createBackgroundLoop({
     name: "payment.refunds",
-    pauseMs: LOOK_INTERVAL_MS,
     log,
-    turn: () => runRefunds({ ...deps, onBooked: hintOutbox }),
+    random,
+    turn: async () => {
+      const hasMore = await runRefunds({ ...deps, onBooked: hintOutbox });
+      return hasMore ? 0 : LOOK_INTERVAL_MS;
+    },
   });
   const onSettled = (told: { readonly events: boolean; readonly refunds: boolean }): void => {
     if (told.events) hintOutbox();
     if (told.refunds) refunds.wake();
   };
   const applier = createApplier({ ...deps, onSettled });
-  const sweep = backgroundLoop({
+  const sweep = createBackgroundLoop({
     name: "payment.sweep",
-    pauseMs: LOOK_INTERVAL_MS,
     log,
+    random,
     turn: async () => {
       await applier.sweep();
-      return false;
+      return LOOK_INTERVAL_MS;
     },
   });
   const opener = createOpener(deps);

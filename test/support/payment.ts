@@ -7,10 +7,10 @@ import type { AddressInfo } from "node:net";
 import type { Database } from "../../mixins/database/database.ts";
 import { errorSlug, ERROR_CATALOGUE } from "../../services/contracts/errors.ts";
 import type { Clock } from "../../services/kernel/clock.ts";
+import { createBackgroundLoop } from "../../mixins/background-loop.ts";
 import { systemClock } from "../../services/kernel/clock.ts";
 import { type Failpoint, noFailpoint } from "../../services/kernel/failpoint.ts";
 import { createSnowflakeCounter } from "../../services/kernel/snowflake.ts";
-import { backgroundLoop } from "../../services/payment/background-loop.ts";
 import { type Channels, channelsOf } from "../../services/payment/channels/channels.ts";
 import { createHttpClient } from "../../services/payment/channels/json-http.ts";
 import { createMockChannel } from "../../services/payment/channels/mock-channel.ts";
@@ -26,6 +26,7 @@ import { createProviderServer } from "../../services/payment/provider/provider-s
 import { silentLog, type TestDatabase, testDatabase } from "./database.ts";
 import { eventually } from "./eventually.ts";
 
+const PROVIDER_PAUSE_MS = 50;
 const SECRET = `whsec_${Buffer.from("a webhook key that only these tests use!").toString("base64")}`;
 const OLD_SECRET = `whsec_${Buffer.from("the key before the present one, of tests").toString("base64")}`;
 const WAIT_MS = 5_000;
@@ -247,11 +248,14 @@ async function startProvider(
   const shopUrl = `http://127.0.0.1:${String((shop.address() as AddressInfo).port)}`;
   const http = createHttpClient(shopUrl, WAIT_MS);
   const key = webhookKey(SECRET);
-  const loop = backgroundLoop({
+  const loop = createBackgroundLoop({
     name: "provider",
-    pauseMs: 50,
     log: silentLog,
-    turn: () => sendCallbacks({ database, http, key, clock: systemClock, random: () => 0.5 }),
+    random: () => 0.5,
+    turn: async () => {
+      const sender = { database, http, key, clock: systemClock, random: () => 0.5 };
+      return (await sendCallbacks(sender)) ? 0 : PROVIDER_PAUSE_MS;
+    },
   });
   const server = createProviderServer({
     database,

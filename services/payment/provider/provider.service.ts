@@ -1,9 +1,9 @@
 // The mock payment provider: a component of its own with its own schema, reached over HTTP like a real
 // one. It has no actions; what the shop learns from it comes in signed callbacks.
+import { createBackgroundLoop } from "../../../mixins/background-loop.ts";
 import type { ServiceSchema } from "moleculer";
 import { SECOND_MS } from "../../kernel/clock.ts";
 import type { PlatformNode } from "../../node.ts";
-import { backgroundLoop } from "../background-loop.ts";
 import { createHttpClient } from "../channels/json-http.ts";
 import { shopUrl } from "../channels/shop-url.ts";
 import { webhookKey } from "../channels/standard-webhook.ts";
@@ -20,11 +20,14 @@ export function wire(node: PlatformNode): ServiceSchema {
   const database = node.database("provider");
   const http = createHttpClient(shopUrl(settings), CALLBACK_TIMEOUT_MS);
   const key = webhookKey(settings.PAYMENT_WEBHOOK_SECRET);
-  const callbacks = backgroundLoop({
+  const callbacks = createBackgroundLoop({
     name: "provider.callbacks",
-    pauseMs: LOOK_INTERVAL_MS,
     log,
-    turn: () => sendCallbacks({ database, http, key, clock, random }),
+    random,
+    turn: async () => {
+      const hasMore = await sendCallbacks({ database, http, key, clock, random });
+      return hasMore ? 0 : LOOK_INTERVAL_MS;
+    },
   });
   const server = createProviderServer({
     database,

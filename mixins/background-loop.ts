@@ -1,17 +1,20 @@
-// Background work that decides itself when it wants to be run again, and that a failure never ends.
-import { pause } from "../../mixins/channels/timing.ts";
-import type { Log } from "../../mixins/log.ts";
-import { type Backoff, backoffDelayMs } from "../kernel/backoff.ts";
+// Background work that says itself when it wants to be run again, that can be woken, and that a
+// failure never ends: it is logged and tried again after a growing pause.
+import { type Backoff, backoffDelayMs } from "../services/kernel/backoff.ts";
+import { Alarm } from "./channels/timing.ts";
+import type { Log } from "./log.ts";
 
 export interface BackgroundLoop {
   start(): void;
+  /** There is something to do now. */
+  wake(): void;
   /** Resolves when the turn under way is over. */
   stop(): Promise<void>;
 }
 
 export interface BackgroundLoopOptions {
   readonly name: string;
-  /** One turn. Returns how long to wait before the next one, in milliseconds. */
+  /** One turn. Returns how long to wait before the next one, in milliseconds; 0 = at once. */
   readonly turn: () => Promise<number>;
   readonly log: Log;
   readonly random: () => number;
@@ -21,12 +24,13 @@ const FAILURE_BACKOFF: Backoff = { baseMs: 250, maxMs: 5_000 };
 
 export function createBackgroundLoop(options: BackgroundLoopOptions): BackgroundLoop {
   const { name, turn, log, random } = options;
-  const stopping = new AbortController();
+  const alarm = new Alarm();
+  let isStopping = false;
   let running: Promise<void> | undefined;
 
   const run = async (): Promise<void> => {
     let failures = 0;
-    while (!stopping.signal.aborted) {
+    while (!isStopping) {
       let waitMs: number;
       try {
         waitMs = await turn();
@@ -36,7 +40,7 @@ export function createBackgroundLoop(options: BackgroundLoopOptions): Background
         waitMs = backoffDelayMs(FAILURE_BACKOFF, failures, random);
         log.warn({ err: error, loop: name, failures }, "background turn failed");
       }
-      await pause(waitMs, stopping.signal);
+      if (waitMs > 0) await alarm.wait(waitMs);
     }
   };
 
@@ -44,8 +48,10 @@ export function createBackgroundLoop(options: BackgroundLoopOptions): Background
     start() {
       running ??= run();
     },
+    wake: () => alarm.ring(),
     async stop() {
-      stopping.abort();
+      isStopping = true;
+      alarm.ring();
       await running;
     },
   };
