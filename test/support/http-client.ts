@@ -41,6 +41,10 @@ export class HttpClient {
     this.#token = token;
   }
 
+  get token(): string | undefined {
+    return this.#token;
+  }
+
   signIn(token: string): this {
     this.#token = token;
     return this;

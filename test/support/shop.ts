@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHmac, randomUUID } from "node:crypto";
 import { promisify } from "node:util";
+import { dataFolderAt } from "../../scripts/launcher/data-folder.ts";
+import { readPlatformEnv } from "../../scripts/launcher/run-state.ts";
 import type { ResultOf } from "../../services/contracts/contract.ts";
 import type { auditorContract } from "../../services/contracts/auditor.ts";
 import type { StockLevel } from "../../services/contracts/inventory.ts";
@@ -68,6 +70,11 @@ export class Shop {
   get platform(): LaunchedPlatform {
     assert.ok(this.#platform !== undefined);
     return this.#platform;
+  }
+
+  /** The environment its nodes run in. */
+  get environment(): Readonly<Record<string, string>> {
+    return readPlatformEnv(dataFolderAt(this.#dataDir));
   }
 
   /** A client without a token. */
