@@ -51,6 +51,7 @@ export const METRICS = {
   app_stock_charge_failed_total: counter("Orders whose stock was not reserved", "reason"),
   app_seckill_guard_refused_total: counter("Winners of a gate for whom a sale had no unit"),
   app_seckill_gate_left_total: counter("Sales that went on without their gate"),
+  app_seckill_answers_total: counter("Answers of the fast lane to buyers", "outcome"),
   app_payment_callback_total: counter("Payment callbacks", "result"),
   app_product_reads_total: counter("Products read, by where they were found", "source"),
   app_statement_duration_ms: durations("Time of SQL statements", "statement"),

@@ -23,6 +23,8 @@ export interface RestBinding {
   readonly status?: number;
   readonly summary: string;
   readonly tag: string;
+  /** Answers with Server-Sent Events, whose data is the action's result, instead of one document. */
+  readonly isStream?: boolean;
   /** Takes a URL-encoded form too, handed on as raw bytes: some providers' webhooks are forms. */
   readonly acceptsForm?: boolean;
 }

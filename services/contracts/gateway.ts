@@ -1,7 +1,21 @@
 // Contract of what the gateway answers by itself.
-import { Type } from "@sinclair/typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import { Id, Money, Strict, Timestamp } from "../kernel/schema.ts";
 import { defineContract } from "./contract.ts";
+import { SaleStatus } from "./seckill.ts";
+
+/** What everybody is told of a sale. */
+export const SaleEvent = Type.Object({
+  sale_id: Id,
+  title: Type.String(),
+  status: SaleStatus,
+  quantity: Type.Integer(),
+  remaining: Type.Integer(),
+  sold: Type.Integer(),
+  start_at: Timestamp,
+  end_at: Timestamp,
+});
+export type SaleEvent = Static<typeof SaleEvent>;
 
 export const gatewayContract = defineContract({
   createIdempotencyToken: {
@@ -15,6 +29,20 @@ export const gatewayContract = defineContract({
       status: 201,
       summary: "A server-made key that names one operation",
       tag: "Idempotency",
+    },
+  },
+  /** The default event of the stream; `figures`, `orders` and, with a token, `mine` come beside it. */
+  watchSale: {
+    params: Strict({ id: Id }),
+    result: SaleEvent,
+    auth: "optional",
+    idempotent: true,
+    rest: {
+      method: "GET",
+      path: "/seckill/sales/:id/events",
+      summary: "A flash sale as it goes on (Server-Sent Events)",
+      tag: "Flash sales",
+      isStream: true,
     },
   },
   /** Signed over the raw bytes: the payment service checks signature and body, in this order. A form

@@ -89,6 +89,12 @@ export const ADMISSIONS = [
   "busy",
 ] as const;
 
+/** Broadcast when a sale has changed or has units again; a hint that may be lost. */
+export const SALE_HINT_EVENT = "seckill.sale_hint";
+export interface SaleHint {
+  readonly sale_id: string;
+}
+
 /** One answer per candidate, in order. */
 export const Admission = Type.Object({
   outcome: Type.Union(ADMISSIONS.map((one) => Type.Literal(one))),
@@ -280,6 +286,31 @@ export const seckillContract = defineContract({
       wait_ms: Type.Integer({ minimum: 0, maximum: 1_000 }),
     }),
     result: Type.Object({ items: Type.Array(AdmissionOutcome) }),
+    auth: "internal",
+    idempotent: true,
+  },
+  /**
+   * Buyers who hold a unit by the gate, page by page, for gateways that answer "sold out" themselves.
+   * The pages together are whole when the version is the same before the first and after the last.
+   */
+  holders: {
+    params: Strict({
+      sale_id: Id,
+      /** Where this version is the present one, no buyers are named. */
+      known_version: Type.Optional(Type.String({ maxLength: 64 })),
+      cursor: Type.Optional(Type.String({ pattern: "^[0-9]{1,20}$" })),
+    }),
+    result: Type.Object({
+      /** Null while the gate does not decide. */
+      version: Nullable(Type.String()),
+      /** Units nobody was admitted for. Buyers are named only when it is 0. */
+      stock: Type.Integer(),
+      /** How many there are. */
+      holders: Type.Integer(),
+      user_ids: Type.Array(Id),
+      /** Cursor of the next page; null after the last. */
+      next: Nullable(Type.String()),
+    }),
     auth: "internal",
     idempotent: true,
   },

@@ -12,6 +12,8 @@ import { createCallOptions } from "./call-options.ts";
 import { createCompositions } from "./compositions.ts";
 import { publicSlug, requestIdOf, sendError } from "./http-errors.ts";
 import { closeHttpServer, createHttpServer } from "./http-server.ts";
+import { createSaleEntrance, type SaleEntrance } from "./live/sale-entrance.ts";
+import { missingServices } from "./needed-services.ts";
 import { openApiDocument } from "./openapi.ts";
 import { ownActions } from "./own-actions.ts";
 import { createPreflight } from "./preflight.ts";
@@ -38,18 +40,10 @@ interface GatewayService {
   httpHandler: Handle;
 }
 
-/** One action of each service that a gateway needs before it can sell. */
-const NEEDED_ACTIONS: readonly string[] = [
-  "user.login",
-  "product.get",
-  "inventory.reserve",
-  "order.place",
-  "payment.create",
-];
-
 export function wire(node: PlatformNode): ServiceSchema {
   const { settings, broker, clock, log, metrics } = node;
   const sessions = createSessions({ broker, clock, log });
+  const sales = createSaleEntrance(node, sessions);
   const routes = publicRoutes();
   const handler = createApiHandler({
     authenticate: createAuthenticate(node.tokens, sessions),
@@ -66,9 +60,9 @@ export function wire(node: PlatformNode): ServiceSchema {
     },
     compositions: createCompositions(log),
     fallbacks: FALLBACKS,
-    own: ownActions(clock),
+    own: { ...ownActions(clock), ...sales.own },
   });
-  return createGatewayService({ node, routes, handler, sessions });
+  return createGatewayService({ node, routes, handler, sessions, sales });
 }
 
 interface GatewayParts {
@@ -76,10 +70,11 @@ interface GatewayParts {
   readonly routes: readonly PublicRoute[];
   readonly handler: ApiHandler;
   readonly sessions: Sessions;
+  readonly sales: SaleEntrance;
 }
 
 function createGatewayService(parts: GatewayParts): ServiceSchema {
-  const { node, routes, sessions } = parts;
+  const { node, routes, sessions, sales } = parts;
   const { settings, log } = node;
   const methodsAt = (path: string): readonly string[] => [
     ...rootMethods(path),
@@ -110,8 +105,9 @@ function createGatewayService(parts: GatewayParts): ServiceSchema {
         });
       },
       httpHandler(this: GatewayService, request: IncomingMessage, response: ServerResponse) {
+        if (sales.buy(request, response)) return;
         observe(request, response);
-        if (preflight(request, response)) return;
+        if (preflight(request, response) || sales.watch(request, response)) return;
         // Node drops the body of the answer to a HEAD by itself; the route is the GET's.
         if (request.method === "HEAD") request.method = "GET";
         if (state.isDraining) response.setHeader("Connection", "close");
@@ -135,12 +131,15 @@ function createGatewayService(parts: GatewayParts): ServiceSchema {
     events: {
       // A hint only: the poll brings the same within two seconds.
       "user.sessions-revoked": () => sessions.poll().catch(() => undefined),
+      ...sales.events,
     },
     started() {
       sessions.start();
+      sales.start();
       node.beforeStop(async () => {
         state.isDraining = true;
         sessions.stop();
+        sales.stop();
         await closeHttpServer((this as unknown as GatewayService).server);
       });
     },
@@ -158,7 +157,7 @@ function apiRoute({ routes, handler }: GatewayParts): object {
   return { path: API_PREFIX, aliases, ...PLAIN_ROUTE };
 }
 
-function rootRoute({ node, routes }: GatewayParts, state: { isDraining: boolean }): object {
+function rootRoute({ node, routes, sales }: GatewayParts, state: { isDraining: boolean }): object {
   let document: string | undefined;
   const handlers = createRootHandlers({
     node,
@@ -167,7 +166,7 @@ function rootRoute({ node, routes }: GatewayParts, state: { isDraining: boolean 
     isDraining: () => state.isDraining,
   });
   const aliases: Record<string, AliasHandler> = {};
-  for (const [label, handle] of Object.entries(handlers)) {
+  for (const [label, handle] of Object.entries({ ...handlers, ...sales.pages })) {
     aliases[label] = (request, response, next) => {
       nameRequest(request, response, label);
       Promise.resolve(handle(request, response)).catch(next);
@@ -191,9 +190,3 @@ const PLAIN_ROUTE = {
   etag: false,
   logging: false,
 } as const;
-
-function missingServices({ broker }: PlatformNode): readonly string[] {
-  return NEEDED_ACTIONS.filter(
-    (action) => broker.findNextActionEndpoint(action) instanceof Error,
-  ).map((action) => action.slice(0, action.indexOf(".")));
-}

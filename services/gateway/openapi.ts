@@ -1,6 +1,6 @@
 // The OpenAPI 3.1 document, generated from the contracts' own schemas and the error catalogue.
 import { type TSchema, Type } from "@sinclair/typebox";
-import type { ActionContract } from "../contracts/contract.ts";
+import type { ActionContract, RestBinding } from "../contracts/contract.ts";
 import { ERROR_CATALOGUE, errorCode, type ErrorSlug } from "../contracts/errors.ts";
 import { pathParameters } from "./request.ts";
 import { API_PREFIX, type PublicRoute } from "./route-table.ts";
@@ -12,6 +12,8 @@ export const ERROR_SCHEMA = Type.Object({
   details: Type.Unknown(),
   request_id: Type.String(),
 });
+
+const JSON_TYPE = "application/json";
 
 /** Statuses that any operation can answer, whatever it does. */
 const EVERYWHERE = [400, 404, 413, 415, 422, 429, 500, 503] as const;
@@ -62,7 +64,7 @@ function operation({ contract, rest, action }: PublicRoute, result: TSchema): ob
       ...idempotencyParameter(contract),
     ],
     ...(takesQuery || others.length === 0 ? {} : { requestBody: body(others, required) }),
-    responses: responses(contract, rest.status ?? 200, result),
+    responses: responses(contract, rest, result),
   };
 }
 
@@ -94,10 +96,11 @@ function body(fields: readonly (readonly [string, TSchema])[], required: Readonl
     properties: Object.fromEntries(fields),
     ...(mustHave.length === 0 ? {} : { required: mustHave }),
   };
-  return { required: mustHave.length > 0, content: { "application/json": { schema } } };
+  return { required: mustHave.length > 0, content: { [JSON_TYPE]: { schema } } };
 }
 
-function responses(contract: ActionContract, status: number, result: TSchema): object {
+function responses(contract: ActionContract, rest: RestBinding, result: TSchema): object {
+  const { status = 200, isStream = false } = rest;
   const envelope = {
     type: "object",
     required: ["code", "message", "data"],
@@ -106,17 +109,25 @@ function responses(contract: ActionContract, status: number, result: TSchema): o
   const success =
     status === 204
       ? { description: "Done" }
-      : { description: "OK", content: { "application/json": { schema: envelope } } };
+      : {
+          description: "OK",
+          content: isStream ? stream(result) : { [JSON_TYPE]: { schema: envelope } },
+        };
   const failures: number[] = [...EVERYWHERE, 409];
   if (contract.auth !== "public") failures.push(401, 403);
   const entries = failures.map((code) => [String(code), failure(code)] as const);
   return { [String(status)]: success, ...Object.fromEntries(entries) };
 }
 
+/** OpenAPI 3.1 describes one event's data; there is no word for a sequence of them. */
+function stream(data: TSchema): object {
+  return { "text/event-stream": { schema: data } };
+}
+
 function failure(status: number): object {
   const slugs = slugsOf(status).join(", ");
   const schema = { $ref: "#/components/schemas/Error" };
-  return { description: slugs, content: { "application/json": { schema } } };
+  return { description: slugs, content: { [JSON_TYPE]: { schema } } };
 }
 
 function slugsOf(status: number): readonly ErrorSlug[] {

@@ -15,7 +15,7 @@ export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 };
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
-const REQUEST_ID_FORM = /^[A-Za-z0-9_-]{8,64}$/;
+export const REQUEST_ID_FORM = /^[A-Za-z0-9_-]{8,64}$/;
 const CORS_MAX_AGE_S = "600";
 const EXPOSED_HEADERS =
   "X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, " +
@@ -30,20 +30,14 @@ export function createPreflight(
   origins: string,
   allowedMethods: (path: string) => readonly string[],
 ): Preflight {
-  const allowlist = new Set(
-    origins
-      .split(",")
-      .map((origin) => origin.trim())
-      .filter(Boolean),
-  );
+  const corsOf = createCors(origins);
   return (request, response) => {
     const given = request.headers["x-request-id"];
     const isGood = typeof given === "string" && REQUEST_ID_FORM.test(given);
     rememberRequestId(response, isGood ? given : randomUUID());
     for (const name in SECURITY_HEADERS) response.setHeader(name, SECURITY_HEADERS[name] ?? "");
     const { origin } = request.headers;
-    const isCors = origin !== undefined && allowlist.has(origin);
-    if (isCors) setCorsHeaders(response, origin);
+    if (origin !== undefined) setHeaders(response, corsOf(origin));
     const refusal = refusalOf(request);
     if (refusal === undefined && request.method !== "OPTIONS") return false;
     const methods = allowedMethods(pathOf(request));
@@ -92,11 +86,34 @@ function pathOf({ url = "" }: IncomingMessage): string {
   return url.split("?", 1)[0] ?? "";
 }
 
-function setCorsHeaders(response: ServerResponse, origin: string): void {
-  response.setHeader("Access-Control-Allow-Origin", origin);
-  response.setHeader("Vary", "Origin");
-  response.setHeader("Access-Control-Allow-Methods", METHODS.join(", "));
-  response.setHeader("Access-Control-Allow-Headers", ALLOWED_HEADERS);
-  response.setHeader("Access-Control-Expose-Headers", EXPOSED_HEADERS);
-  response.setHeader("Access-Control-Max-Age", CORS_MAX_AGE_S);
+/** Names and values in turn. */
+type HeaderList = readonly string[];
+
+/**
+ * What lets a page of another site read the answer; nothing for a site that is not allowed.
+ * @param origins exact origins, comma separated.
+ */
+export function createCors(origins: string): (origin: string) => HeaderList {
+  const allowlist = new Set(
+    origins
+      .split(",")
+      .map((origin) => origin.trim())
+      .filter(Boolean),
+  );
+  const fixed = [
+    ["Access-Control-Allow-Methods", METHODS.join(", ")],
+    ["Access-Control-Allow-Headers", ALLOWED_HEADERS],
+    ["Access-Control-Expose-Headers", EXPOSED_HEADERS],
+    ["Access-Control-Max-Age", CORS_MAX_AGE_S],
+  ].flat();
+  return (origin) =>
+    allowlist.has(origin)
+      ? ["Access-Control-Allow-Origin", origin, "Vary", "Origin", ...fixed]
+      : [];
+}
+
+function setHeaders(response: ServerResponse, headers: HeaderList): void {
+  for (let at = 0; at < headers.length; at += 2) {
+    response.setHeader(headers[at] ?? "", headers[at + 1] ?? "");
+  }
 }

@@ -25,6 +25,12 @@ export const REST_TRACING = {
   },
 };
 
+/** Names a request that has no span, for its metrics and its line in the log. */
+export function nameRoute(response: ServerResponse, route: string): void {
+  const facts = factsOf(response);
+  if (facts !== undefined) facts.route = route;
+}
+
 /** Tells the route to everything that names the request: its span, its metrics, its line in the log. */
 export function nameRequest(
   request: { readonly $ctx?: Pick<Context, "span"> },

@@ -27,6 +27,7 @@ import {
   type GateOutcome,
   type GateState,
   type GiveBackOutcome,
+  type HolderPage,
   type PendingMember,
   type PendingPage,
 } from "./gate.ts";
@@ -188,6 +189,14 @@ class RedisGate implements Gate {
     ]);
     if (run !== runId) return { members: [], next: undefined };
     return { members: membersOf(fields), next: next === "0" ? undefined : next };
+  }
+
+  async holders(input: GateEpoch & { readonly cursor?: string | undefined }): Promise<HolderPage> {
+    const { users } = this.#keys(input);
+    const page = await this.#redis.hscan(users, input.cursor ?? "0", "COUNT", GATE_PAGE_MAX);
+    const [next, fields] = page;
+    const userIds = fields.filter((field, at) => at % 2 === 0 && field !== RUN_FIELD);
+    return { userIds, next: next === "0" ? undefined : next };
   }
 
   async state(epoch: GateEpoch): Promise<GateState | undefined> {

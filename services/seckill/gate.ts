@@ -78,6 +78,12 @@ export interface PendingPage {
   readonly next: string | undefined;
 }
 
+export interface HolderPage {
+  readonly userIds: readonly string[];
+  /** Where the next page starts; undefined after the last. */
+  readonly next: string | undefined;
+}
+
 export interface GateState {
   /** Units nobody was admitted for. */
   readonly stock: number;
@@ -112,6 +118,12 @@ export interface Gate {
 
   /** Admissions not settled yet. A member may come twice over the pages, and none is left out. */
   pending(input: GateEpoch & { readonly cursor?: string | undefined }): Promise<PendingPage>;
+
+  /**
+   * Buyers with a unit, settled or not. None is left out over the pages while `state().version` stays;
+   * one may come twice. Says nothing about whether the epoch is loaded: `state` does.
+   */
+  holders(input: GateEpoch & { readonly cursor?: string | undefined }): Promise<HolderPage>;
 
   /** undefined when this epoch is not loaded. */
   state(epoch: GateEpoch): Promise<GateState | undefined>;

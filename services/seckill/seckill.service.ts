@@ -7,7 +7,7 @@ import type { Database } from "../../mixins/database/database.ts";
 import { createRedis } from "../../mixins/redis/redis.ts";
 import { type CallHeaders, implement } from "../../mixins/service.ts";
 import { PlatformError } from "../contracts/errors.ts";
-import { seckillContract } from "../contracts/seckill.ts";
+import { SALE_HINT_EVENT, type SaleHint, seckillContract } from "../contracts/seckill.ts";
 import { type Clock, HOUR_MS } from "../kernel/clock.ts";
 import type { PlatformNode } from "../node.ts";
 import { type Admitter, createAdmitter } from "./admit.ts";
@@ -16,6 +16,7 @@ import { buy } from "./buy.ts";
 import type { Sale } from "./domain/sale.ts";
 import type { Gate } from "./gate.ts";
 import { createGate } from "./gate.store.ts";
+import { pageOfHolders } from "./holders.ts";
 import { isPromised, tellMine } from "./mine.ts";
 import { createOutcomes } from "./outcomes.ts";
 import { createSaleCache, type SaleCache } from "./sale-cache.ts";
@@ -26,15 +27,10 @@ import { existing, findRunningSales, listSales } from "./sale.repository.ts";
 /** A pass is good until the sale's end, and at most this long. */
 const PASS_LIFETIME_MAX_MS = HOUR_MS;
 
-/** Told to all nodes when a sale has changed; a hint that may be lost. */
-export const SALE_HINT_EVENT = "seckill.sale_hint";
-export interface SaleHint {
-  readonly sale_id: string;
-}
-
 export interface SeckillDeps {
   readonly database: Database;
   readonly life: SaleLifeDeps;
+  readonly gate: Gate;
   readonly sales: SaleCache;
   readonly admitter: Admitter;
   readonly passes: PurchasePasses;
@@ -79,6 +75,7 @@ export function wire(node: PlatformNode): ServiceSchema {
   return createSeckillService({
     database,
     life,
+    gate,
     sales,
     admitter,
     passes: createPurchasePasses(
@@ -94,7 +91,7 @@ export function wire(node: PlatformNode): ServiceSchema {
 }
 
 export function createSeckillService(deps: SeckillDeps): ServiceSchema {
-  const { database, life, sales, admitter, passes, clock } = deps;
+  const { database, life, gate, sales, admitter, passes, clock } = deps;
   const outcomes = createOutcomes(database, admitter.commits, clock);
   const show = (sale: Sale) => saleDto(sale, clock.now());
   const saleOf = async (id: string): Promise<Sale> => existing(await sales.get(id));
@@ -144,6 +141,7 @@ export function createSeckillService(deps: SeckillDeps): ServiceSchema {
       outcome: async ({ params: { sale_id: saleId, order_ids: orderIds, wait_ms: waitMs } }) => ({
         items: [...(await outcomes.of(saleId, orderIds, waitMs))],
       }),
+      holders: ({ params }) => pageOfHolders({ gate, sales }, params),
       snapshots: async () => ({ items: (await findRunningSales(database)).map(snapshotOf) }),
       isPromised: async ({ params }) => ({
         is_promised: await isPromised(database, params.order_id, params.user_id),

@@ -1,0 +1,139 @@
+// Puts the fast lane together for one gateway: its ports are actions of the sale's service, its figures
+// go to the metrics every few seconds and to the live view.
+import type { PlatformNode } from "../../node.ts";
+import { createPurchasePasses } from "../../../mixins/auth/purchase-passes.ts";
+import { call } from "../../contracts/actions.ts";
+import { createClientAddress } from "../client-address.ts";
+import { createCors } from "../preflight.ts";
+import type { Sessions } from "../sessions.ts";
+import { type AdmissionPort, createAdmissions } from "./admissions.ts";
+import { BUY_ROUTE } from "./buy-request.ts";
+import { type Answered, createFastLane, type FastLane } from "./fast-lane.ts";
+import { createLoadGuard } from "./load-guard.ts";
+import { createFigureBook, type FigureBook } from "./sale-figures.ts";
+import { createSaleSnapshots } from "./sale-snapshots.ts";
+import { createSoldOutMarks } from "./sold-out-marks.ts";
+
+/** One answer in this many is measured for the histogram; the live view counts all. */
+const MEASURED_SHARE = 16;
+
+export interface WiredLane extends FastLane {
+  readonly figures: FigureBook;
+  start(): void;
+  stop(): void;
+  /** A sale has changed, or has units again. */
+  hint(saleId: string): void;
+  /** Called for every answer, after it was sent. */
+  onAnswer(listener: (answered: Answered) => void): void;
+}
+
+export function wireFastLane(node: PlatformNode, sessions: Sessions): WiredLane {
+  const { broker, clock, log, settings, metrics } = node;
+  const fetch = async () => (await call(broker, "seckill.snapshots", {})).items;
+  const snapshots = createSaleSnapshots({ fetch, clock, log });
+  const marks = createSoldOutMarks({
+    port: { holders: (params) => call(broker, "seckill.holders", params) },
+    clock,
+    log,
+  });
+  const load = createLoadGuard();
+  const figures = createFigureBook();
+  const tell = createTeller(node, figures);
+  const listeners: ((answered: Answered) => void)[] = [];
+  const { JWT_SECRET: current, JWT_PREVIOUS_SECRET: previous } = settings;
+  const lane = createFastLane({
+    tokens: node.tokens,
+    sessions,
+    passes: createPurchasePasses({ current, previous }, clock),
+    addressOf: createClientAddress(settings.TRUSTED_PROXIES),
+    limits: {
+      user: settings.RATE_LIMIT_PER_USER_RPS,
+      ip: settings.RATE_LIMIT_PER_IP_RPS,
+      node: settings.RATE_LIMIT_GLOBAL_RPS,
+    },
+    snapshots,
+    marks,
+    admissions: createAdmissions({
+      port: portOf(node),
+      clock,
+      log,
+      onSoldOut: (id) => marks.note(id),
+    }),
+    load,
+    clock,
+    corsOf: createCors(settings.CORS_ORIGINS),
+    onLimited: (rule) => metrics.increment("app_rate_limited_total", { rule }),
+    onAnswer: (answered) => {
+      tell(answered);
+      for (const listener of listeners) listener(answered);
+    },
+  });
+  return {
+    take: (request, response) => lane.take(request, response),
+    drain: () => lane.drain(),
+    figures,
+    onAnswer: (listener) => void listeners.push(listener),
+    hint(saleId) {
+      marks.clear(saleId);
+      void snapshots.poll();
+    },
+    start() {
+      snapshots.start();
+      load.start();
+    },
+    stop() {
+      snapshots.stop();
+      load.stop();
+    },
+  };
+}
+
+function portOf({ broker }: PlatformNode): AdmissionPort {
+  return {
+    async admit(saleId, candidates) {
+      const params = { sale_id: saleId, candidates: [...candidates] };
+      return (await call(broker, "seckill.admit", params)).items;
+    },
+    async outcome(saleId, orderIds, waitMs) {
+      const params = { sale_id: saleId, order_ids: [...orderIds], wait_ms: waitMs };
+      return (await call(broker, "seckill.outcome", params)).items;
+    },
+  };
+}
+
+/** Counts in plain numbers; the metrics take them over when they are collected. */
+function createTeller({ metrics, settings, log }: PlatformNode, figures: FigureBook) {
+  const outcomes = new Map<string, number>();
+  const statuses = new Map<number, number>();
+  let answers = 0;
+  metrics.onCollect(() => {
+    for (const [outcome, count] of outcomes) {
+      metrics.increment("app_seckill_answers_total", { outcome }, count);
+    }
+    for (const [status, count] of statuses) {
+      metrics.increment("app_http_requests_total", { route: BUY_ROUTE, status }, count);
+    }
+    outcomes.clear();
+    statuses.clear();
+  });
+  return ({ saleId, userId, requestId, answer, status, durationMs }: Answered): void => {
+    const outcome = answer.kind === "refused" ? answer.slug : answer.kind;
+    figures.count(saleId, outcome, durationMs);
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+    statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    answers += 1;
+    if (answers % MEASURED_SHARE === 0) {
+      metrics.observe("app_http_request_duration_ms", { route: BUY_ROUTE }, durationMs);
+    }
+    if (!settings.LOG_REQUESTS) return;
+    const fields = {
+      request_id: requestId,
+      user_id: userId,
+      method: "POST",
+      route: BUY_ROUTE,
+      status,
+      duration_ms: Math.round(durationMs),
+    };
+    log.info(fields, "request");
+  };
+}

@@ -1,0 +1,74 @@
+// What the gateway has for flash sales beside its ordinary routes: the fast lane, the event streams, the
+// live page. One object, so that the gateway's service needs to know no more than where to ask it.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Context } from "moleculer";
+import { call } from "../../contracts/actions.ts";
+import { PlatformError } from "../../contracts/errors.ts";
+import { SALE_HINT_EVENT, type SaleHint } from "../../contracts/seckill.ts";
+import type { PlatformNode } from "../../node.ts";
+import { createAuthenticate } from "../authenticate.ts";
+import { wireFastLane } from "../fast-lane/wire-lane.ts";
+import type { OwnActions } from "../own-actions.ts";
+import type { Sessions } from "../sessions.ts";
+import { createFigureExchange, FIGURES_EVENT, type FiguresHint } from "./figure-exchange.ts";
+import { livePageHandlers } from "./live-page.ts";
+import { createSaleEvents } from "./sale-events.ts";
+import { saleEvent } from "./sale-feed.ts";
+
+const SALE_ID_FORM = /^[1-9][0-9]{0,18}$/;
+
+export interface SaleEntrance {
+  /** The fast lane, to be asked before anything else; false when the request is not for it. */
+  buy(request: IncomingMessage, response: ServerResponse): boolean;
+  /** The event streams, to be asked before the router; false when the request is not for them. */
+  watch(request: IncomingMessage, response: ServerResponse): boolean;
+  /** What the router gets of the stream's route: a HEAD, or another spelling of its URL. */
+  readonly own: OwnActions;
+  /** Handlers of routes at the root. */
+  readonly pages: ReturnType<typeof livePageHandlers>;
+  /** Listeners of the gateway's service. */
+  readonly events: Readonly<Record<string, (ctx: Context<never>) => void>>;
+  start(): void;
+  /** Ends the streams; what is under way in the lane is still answered. */
+  stop(): void;
+}
+
+export function createSaleEntrance(node: PlatformNode, sessions: Sessions): SaleEntrance {
+  const lane = wireFastLane(node, sessions);
+  const exchange = createFigureExchange(node.broker, lane.figures);
+  const streams = createSaleEvents(node, createAuthenticate(node.tokens, sessions), exchange);
+  lane.onAnswer(({ saleId, userId }) => {
+    exchange.touch(saleId);
+    if (userId !== undefined) streams.nudge(saleId, userId);
+  });
+  return {
+    buy: (request, response) => lane.take(request, response),
+    watch: (request, response) => streams.take(request, response),
+    own: {
+      async "gateway.watchSale"({ request, path }) {
+        const id = path["id"] ?? "";
+        if (!SALE_ID_FORM.test(id)) throw new PlatformError("SECKILL_SALE_NOT_FOUND");
+        return saleEvent(await call(request.$ctx, "seckill.getSale", { id }));
+      },
+    },
+    pages: livePageHandlers(),
+    events: {
+      [SALE_HINT_EVENT]: ({ params }: Context<SaleHint>) => {
+        lane.hint(params.sale_id);
+      },
+      [FIGURES_EVENT]: ({ params, nodeID }: Context<FiguresHint>) => {
+        exchange.receive(nodeID ?? "", params);
+      },
+    },
+    start() {
+      lane.start();
+      exchange.start();
+    },
+    stop() {
+      lane.drain();
+      lane.stop();
+      exchange.stop();
+      streams.stop();
+    },
+  };
+}
