@@ -21,6 +21,7 @@ import { type Attempt, type Commits, createCommits, type FinalOutcome } from "./
 import { type AdmitCommand, refused } from "./domain/admission.ts";
 import { remainingOf, type Sale } from "./domain/sale.ts";
 import type { Gate, GateAnswer } from "./gate.ts";
+import { createHeartbeat, type Heartbeat } from "./heartbeat.ts";
 import type { SaleCache } from "./sale-cache.ts";
 import { leaveGate } from "./sale.repository.ts";
 import { createSettler, type Settler } from "./settler.ts";
@@ -79,6 +80,7 @@ class SaleAdmitter implements Admitter {
   readonly commits: Commits;
   readonly #deps: AdmitterDeps;
   readonly #settler: Settler;
+  readonly #heartbeat: Heartbeat;
   #failures = 0;
   #lastReplyAt: number;
 
@@ -86,6 +88,7 @@ class SaleAdmitter implements Admitter {
     this.#deps = deps;
     this.#lastReplyAt = deps.clock.monotonic();
     this.#settler = createSettler(deps.gate, deps.log);
+    this.#heartbeat = createHeartbeat(deps.gate, deps.owner, deps.log);
     this.commits = createCommits({
       ...deps,
       rerun: (saleId, command) => this.#rerun(saleId, command),
@@ -117,6 +120,7 @@ class SaleAdmitter implements Admitter {
   async stop(): Promise<void> {
     await this.commits.drain();
     await this.#settler.stop();
+    await this.#heartbeat.stop();
   }
 
   /** Returns those who must begin anew. */
@@ -162,6 +166,7 @@ class SaleAdmitter implements Admitter {
     const { gate, owner, clock, log } = this.#deps;
     const epoch = { saleId: sale.id, epoch: sale.epoch };
     try {
+      await this.#heartbeat.begin();
       const settled = this.#settler.take(epoch);
       const answers = await gate.admit({ ...epoch, owner, settled, candidates: open });
       this.#failures = 0;

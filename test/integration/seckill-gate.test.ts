@@ -1,0 +1,180 @@
+// Buyers of a sale with its gate: the gate chooses, the database decides, and a gate that is lost in
+// the middle of the sale costs nobody his unit.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { call } from "../../services/contracts/actions.ts";
+import type { Admission, Sale } from "../../services/contracts/seckill.ts";
+import { SECKILL_FAILPOINTS } from "../../services/seckill/failpoints.ts";
+import { testDatabase, type TestDatabase } from "../support/database.ts";
+import { eventually } from "../support/eventually.ts";
+import { createFaults, type Faults } from "../support/faults.ts";
+import { startOwnRedis } from "../support/gate.ts";
+import { assertInvariants } from "../support/invariants.ts";
+import { newCustomer, type ShopNode, shopNode, type ShopUser } from "../support/order-shop.ts";
+import {
+  admitAll,
+  buyAs,
+  countBy,
+  customers,
+  loadGate,
+  openSale,
+  SALE_SCHEMAS,
+  SALE_UNITS,
+  saleRows,
+  whenQuiet,
+} from "../support/sale-shop.ts";
+
+type OwnRedis = Awaited<ReturnType<typeof startOwnRedis>>;
+
+const SETTLE_MS = 15_000;
+const CROWD = 500;
+const UNITS = 50;
+const BATCH = 100;
+
+describe("a sale behind its gate", function () {
+  this.timeout(60_000);
+  let schemas: TestDatabase;
+  let redis: OwnRedis;
+  let shop: ShopNode;
+  let faults: Faults;
+
+  before(async () => {
+    schemas = await testDatabase({ services: SALE_SCHEMAS });
+    redis = await startOwnRedis();
+    faults = createFaults();
+    shop = await shopNode(schemas, {
+      units: SALE_UNITS,
+      failpoint: faults.failpoint,
+      settings: { REDIS_URL: redis.redisUrl },
+    });
+  });
+  after(async () => {
+    await assertInvariants(schemas, { schemas: SALE_SCHEMAS });
+    await shop.stop();
+    await redis.stop();
+    await schemas.drop();
+  });
+
+  const modeOf = async (id: string): Promise<{ mode: string; epoch: number }> => {
+    const rows = await saleRows<{ mode: string; epoch: number }>(
+      schemas,
+      "SELECT mode, epoch FROM sales WHERE id = ?",
+      [id],
+    );
+    return rows[0]!;
+  };
+  const whenGated = (id: string): Promise<unknown> =>
+    eventually(async () => (await modeOf(id)).mode === "redis", {
+      timeoutMs: SETTLE_MS,
+      what: "the gate is open",
+    });
+  const gatedSale = async (quantity: number): Promise<Sale> => {
+    const sale = await openSale(shop, { quantity });
+    await loadGate(shop, schemas, sale.id);
+    await whenGated(sale.id);
+    return sale;
+  };
+  const flush = async (): Promise<void> => {
+    await shop.node.redis().flushall();
+  };
+
+  it(`sells ${UNITS} units to exactly ${UNITS} of ${CROWD} buyers at once`, async () => {
+    const sale = await gatedSale(UNITS);
+    const bought = await Promise.all(customers(CROWD).map((user) => buyAs(shop, sale.id, user)));
+    const counts = countBy(bought);
+    assert.deepEqual(
+      [counts["queued"], counts["SECKILL_SOLD_OUT"]],
+      [UNITS, CROWD - UNITS],
+      JSON.stringify(counts),
+    );
+    const audit = await whenQuiet(shop, sale.id);
+    assert.deepEqual([audit.live, audit.remaining, audit.holds], [UNITS, 0, true]);
+    assert.equal((await modeOf(sale.id)).mode, "redis");
+  });
+
+  it("sells one to a buyer, and the same request the same order", async () => {
+    const sale = await gatedSale(10);
+    const buyer = newCustomer();
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => buyAs(shop, sale.id, buyer)),
+    );
+    assert.equal(new Set(answers.flatMap(({ orderId }) => orderId ?? [])).size, 1);
+    assert.equal(countBy(answers)["queued"], 1, JSON.stringify(countBy(answers)));
+    const other = { user_id: newCustomer().id, request_id: randomUUID() };
+    const ask = async (): Promise<Admission | undefined> =>
+      (await call(shop.node.broker, "seckill.admit", { sale_id: sale.id, candidates: [other] }))
+        .items[0];
+    const first = await ask();
+    assert.deepEqual(await ask(), first);
+    assert.equal((await whenQuiet(shop, sale.id)).live, 2);
+  });
+
+  for (const spot of [SECKILL_FAILPOINTS.admitAfterGate, SECKILL_FAILPOINTS.admitAfterCommit]) {
+    it(`keeps every promise when a batch fails (${spot})`, async () => {
+      const sale = await gatedSale(20);
+      void faults.crashOnce(spot);
+      const users = customers(30);
+      await admitAll(shop, sale.id, users);
+      const audit = await whenQuiet(shop, sale.id);
+      assert.deepEqual([audit.live, audit.remaining, audit.holds], [20, 0, true]);
+    });
+  }
+
+  it("goes on without the gate when Redis is emptied in the middle, and under a new epoch with it", async () => {
+    const sale = await gatedSale(300);
+    const before = await modeOf(sale.id);
+    const users = customers(500);
+    const promised: string[] = [];
+    for (let first = 0; first < users.length; first += BATCH) {
+      if (first === 2 * BATCH) await flush();
+      const bought = await Promise.all(
+        users.slice(first, first + BATCH).map((user) => buyUntilAnswered(shop, sale.id, user)),
+      );
+      promised.push(...bought.flatMap(({ orderId }) => orderId ?? []));
+    }
+    assert.equal(promised.length, 300);
+    assert.equal(new Set(promised).size, 300);
+    const audit = await whenQuiet(shop, sale.id);
+    assert.deepEqual([audit.live, audit.remaining, audit.holds], [300, 0, true]);
+    const rows = await saleRows<{ order_id: string }>(
+      schemas,
+      "SELECT order_id FROM admissions WHERE sale_id = ? AND live = 1",
+      [sale.id],
+    );
+    assert.deepEqual(rows.map(({ order_id }) => order_id).sort(), promised.sort());
+    await loadGate(shop, schemas, sale.id);
+    await whenGated(sale.id);
+    assert.ok((await modeOf(sale.id)).epoch > before.epoch);
+  });
+
+  it("lets a given-back unit through the gate again", async () => {
+    const sale = await gatedSale(1);
+    const [first, second] = customers(2) as [ShopUser, ShopUser];
+    const { orderId = "" } = await buyAs(shop, sale.id, first);
+    assert.equal((await buyAs(shop, sale.id, second)).answer, "SECKILL_SOLD_OUT");
+    await whenQuiet(shop, sale.id);
+    await shop.as(first, "order.cancel", { id: orderId });
+    await eventually(async () => (await buyAs(shop, sale.id, second)).answer === "queued", {
+      timeoutMs: SETTLE_MS,
+      what: "the unit is sold again",
+    });
+    const audit = await whenQuiet(shop, sale.id);
+    assert.deepEqual([audit.live, audit.given_back, audit.holds], [1, 1, true]);
+    assert.equal((await modeOf(sale.id)).mode, "redis");
+  });
+});
+
+/** As a patient buyer: told to come back or to wait, he asks again. */
+async function buyUntilAnswered(
+  shop: ShopNode,
+  saleId: string,
+  user: ShopUser,
+): Promise<Awaited<ReturnType<typeof buyAs>>> {
+  return await eventually(
+    async () => {
+      const bought = await buyAs(shop, saleId, user);
+      return bought.answer === "waiting" || bought.answer === "OVERLOADED" ? undefined : bought;
+    },
+    { timeoutMs: SETTLE_MS, what: "the buyer has his answer", intervalMs: 100 },
+  );
+}
