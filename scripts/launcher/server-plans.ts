@@ -16,6 +16,7 @@ const USER_NAME = "platform";
 const LOOPBACK = "127.0.0.1";
 const PRIVATE_FILE_MODE = 0o600;
 const INSTALL_TIMEOUT_MS = 120_000;
+const INSTALL_OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
 const MYSQL_CONNECTIONS_MAX = 300;
 const MYSQL_BUFFER_POOL = "256M";
 const MYSQL_LOG_FILE = "64M";
@@ -114,6 +115,7 @@ function planMysql(input: ServerPlanInput): ServerPlan {
       "--socket=",
       `--bind-address=${LOOPBACK}`,
       `--port=${port}`,
+      `--tmpdir=${temporaryFolderOf(folder)}`,
       `--pid-file=${join(folder.run, "mysqld-own.pid")}`,
       "--skip-name-resolve",
       "--skip-log-bin",
@@ -129,6 +131,7 @@ function planMysql(input: ServerPlanInput): ServerPlan {
     cwd: folder.mysql,
     url: `mysql://${USER_NAME}:${password}@${LOOPBACK}:${port}`,
     prepare: async () => {
+      mkdirSync(temporaryFolderOf(folder), { recursive: true, mode: 0o700 });
       await makeMysqlData(input);
       writePrivate(initFile, [
         `CREATE USER IF NOT EXISTS '${USER_NAME}'@'${LOOPBACK}' IDENTIFIED BY '${password}';`,
@@ -138,6 +141,14 @@ function planMysql(input: ServerPlanInput): ServerPlan {
     },
     isReady: () => probeMysql({ host: LOOPBACK, port, user: USER_NAME, password }),
   };
+}
+
+/**
+ * A place of its own for temporary tables: a database server that starts removes every temporary table it finds
+ * in its folder, and in a shared one those are another server's, in use.
+ */
+function temporaryFolderOf(folder: DataFolder): string {
+  return join(folder.run, "mysql-tmp");
 }
 
 function asRootFlags(): string[] {
@@ -156,12 +167,27 @@ async function makeMysqlData({ program, folder }: ServerPlanInput): Promise<void
   const fresh = `${folder.mysql}.new`;
   rmSync(fresh, { recursive: true, force: true });
   try {
-    await installMysqlData(program, fresh);
+    await installMysqlData(program, folder, fresh);
     renameSync(fresh, folder.mysql);
   } catch (error) {
     rmSync(fresh, { recursive: true, force: true });
-    throw explainFileError(error, folder.mysql);
+    throw explainInstallError(error, folder);
   }
+}
+
+function explainInstallError(error: unknown, folder: DataFolder): unknown {
+  const { stderr, stdout } = error as { stderr?: string; stdout?: string };
+  if (stderr === undefined) return explainFileError(error, folder.mysql);
+  const output = `${stdout ?? ""}\n${stderr}`;
+  const isDiskFull = /No space left|errno: 28|Errcode: 28/i.test(output);
+  if (isDiskFull) return explainFileError({ code: "ENOSPC" }, folder.mysql);
+  const logFile = join(folder.log, "mysql-install.log");
+  writeFileSync(logFile, output, { mode: PRIVATE_FILE_MODE });
+  return new LauncherError(
+    "The database's system tables could not be made.",
+    `The log of the attempt says why: ${logFile}`,
+    { logFile, cause: error },
+  );
 }
 
 function refuseHalfMade(folder: DataFolder): void {
@@ -172,8 +198,16 @@ function refuseHalfMade(folder: DataFolder): void {
   );
 }
 
-async function installMysqlData(program: ServerProgram, target: string): Promise<void> {
-  const options = { timeout: INSTALL_TIMEOUT_MS, maxBuffer: 16 * 1024 * 1024 };
+async function installMysqlData(
+  program: ServerProgram,
+  folder: DataFolder,
+  target: string,
+): Promise<void> {
+  const options = {
+    timeout: INSTALL_TIMEOUT_MS,
+    maxBuffer: INSTALL_OUTPUT_BYTES_MAX,
+    env: { ...process.env, TMPDIR: temporaryFolderOf(folder) },
+  };
   if (program.flavour === "mysql") {
     mkdirSync(target, { mode: 0o700 });
     await run(

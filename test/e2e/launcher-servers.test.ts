@@ -16,6 +16,12 @@ import { eventually } from "../support/eventually.ts";
 import { startThrowAwayServers } from "../support/servers.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
+/** Given URLs, so that the database alone is started. */
+const NO_REDIS_NO_NATS = {
+  redis: "redis://example.test:6379",
+  nats: "nats://example.test:4222",
+};
+
 const isGone = (pid: number): boolean => !signalPid(pid, 0);
 
 async function countRows(url: string): Promise<number> {
@@ -145,6 +151,22 @@ describe("private servers in a folder with a past", () => {
     await servers.stop();
   });
 
+  it("start many at a time without taking each other's temporary tables", async () => {
+    const sets = await Promise.all(
+      Array.from({ length: 3 }, () =>
+        startServers({ dataDir: tempFolder(), given: NO_REDIS_NO_NATS }),
+      ),
+    );
+    const folders = sets.map(async ({ mysqlUrl }) => {
+      const connection = await mysql.createConnection(mysqlUrl);
+      const [rows] = await connection.query("SELECT @@tmpdir AS folder");
+      await connection.end();
+      return (rows as { folder: string }[])[0]!.folder;
+    });
+    assert.equal(new Set(await Promise.all(folders)).size, sets.length);
+    await Promise.all(sets.map((set) => set.stop()));
+  });
+
   it("do not start on a database that lost its tables, and leave no server behind", async () => {
     const folder = openDataFolder(tempFolder());
     mkdirSync(folder.mysql);
@@ -175,7 +197,7 @@ describe("private servers in a folder with a past", () => {
   });
 
   it("start none of a kind whose URL is given", async () => {
-    const given = { redis: "redis://example.test:6379", nats: "nats://example.test:4222" };
+    const given = NO_REDIS_NO_NATS;
     const servers = await startServers({ dataDir: tempFolder(), given });
     assert.deepEqual(Object.keys(servers.processes), ["mysql"]);
     assert.equal(servers.redisUrl, given.redis);
