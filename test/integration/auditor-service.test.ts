@@ -27,7 +27,14 @@ describe("the auditor", function () {
   before(async () => {
     schemas = await testDatabase({ services: [...SHOP_SCHEMAS, "provider"] });
     shop = await shopNode(schemas, {
-      units: [...TRADE_UNITS, "product-worker", "user-worker", "auditor", "provider"],
+      units: [
+        ...TRADE_UNITS,
+        "product-worker",
+        "user-worker",
+        "seckill-worker",
+        "auditor",
+        "provider",
+      ],
     });
     const sku = await shop.sell(10);
     const buyer = newCustomer();

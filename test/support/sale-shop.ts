@@ -1,16 +1,10 @@
 // Flash sales on a node of a test: a sale that is open, buyers, and what came of them.
 import { randomUUID } from "node:crypto";
-import { Readable } from "node:stream";
 import type { ServiceUnit } from "../../config/roles.ts";
-import { sql } from "../../mixins/database/database.ts";
 import type { ActionParams, ActionResult } from "../../services/contracts/actions.ts";
 import type { Sale, SaleAudit } from "../../services/contracts/seckill.ts";
 import { call } from "../../services/contracts/actions.ts";
 import { errorDetails, errorSlug } from "../../services/contracts/errors.ts";
-import { must } from "../../services/kernel/assert.ts";
-import { systemClock } from "../../services/kernel/clock.ts";
-import { createGate } from "../../services/seckill/gate.store.ts";
-import { findSale } from "../../services/seckill/sale.repository.ts";
 import type { TestDatabase } from "./database.ts";
 import { eventually } from "./eventually.ts";
 import { ADMIN, newCustomer, type ShopNode, type ShopUser, TRADE_UNITS } from "./order-shop.ts";
@@ -27,6 +21,7 @@ export const SALE_SCHEMAS = [
 const QUIESCE_MS = 15_000;
 const HOUR_MS = 3_600_000;
 const STOCK = 1_000;
+const ASK_AGAIN_MS = 100;
 
 export type NewSale = Partial<ActionParams<"seckill.createSale">> & { readonly stock?: number };
 
@@ -63,6 +58,30 @@ export async function buyAs(shop: ShopNode, saleId: string, user: ShopUser): Pro
     const details = errorDetails(error) as { order_id?: string } | undefined;
     return { user, answer: errorSlug(error) ?? String(error), orderId: details?.order_id };
   }
+}
+
+/** Told to wait or to come back: nothing was decided. */
+export function isUndecided({ answer }: Bought): boolean {
+  return answer === "waiting" || answer === "OVERLOADED";
+}
+
+/** Many patient buyers at once: who is told to come back does so until he has his answer. */
+export async function buyPatiently(
+  shop: ShopNode,
+  saleId: string,
+  users: readonly ShopUser[],
+): Promise<readonly Bought[]> {
+  return await Promise.all(
+    users.map((user) =>
+      eventually(
+        async () => {
+          const bought = await buyAs(shop, saleId, user);
+          return isUndecided(bought) ? undefined : bought;
+        },
+        { timeoutMs: QUIESCE_MS, what: "the buyer has his answer", intervalMs: ASK_AGAIN_MS },
+      ),
+    ),
+  );
 }
 
 /** Many buyers at once through the internal action, as a gateway batches them. */
@@ -106,40 +125,4 @@ export async function saleRows<Row extends object>(
   params: readonly unknown[] = [],
 ): Promise<Row[]> {
   return await schemas.database("seckill").rows<Row>({ name: "test.read", sql: text }, params);
-}
-
-/** Loads the sale's gate as it is now and hands the sale to it. */
-export async function loadGate(
-  shop: ShopNode,
-  schemas: TestDatabase,
-  saleId: string,
-): Promise<void> {
-  const database = schemas.database("seckill");
-  const namespace = schemas.settings.NAMESPACE;
-  const gate = createGate({ redis: shop.node.redis(), namespace, clock: systemClock });
-  await database.run(
-    sql(
-      "test.load",
-      "UPDATE sales SET mode = 'loading', epoch = epoch + 1 WHERE id = ? AND mode = 'db'",
-    ),
-    [saleId],
-  );
-  const sale = must(await findSale(database, saleId), "the sale");
-  const { epoch, quantity: units, startsAt, endsAt } = sale;
-  const rows = await saleRows<{ user_id: string; order_id: string }>(
-    schemas,
-    "SELECT user_id, order_id FROM admissions WHERE sale_id = ? AND live = 1 LIMIT 500",
-    [saleId],
-  );
-  const holders = [rows.map(({ user_id, order_id }) => ({ userId: user_id, orderId: order_id }))];
-  const [startsAtMs, endsAtMs] = [startsAt.getTime(), endsAt.getTime()];
-  const load = { saleId, epoch, units, startsAtMs, endsAtMs, holders: Readable.from(holders) };
-  await gate.load(load);
-  await database.run(
-    sql(
-      "test.loaded",
-      "UPDATE sales SET mode = 'redis', mode_since = NOW(3) WHERE id = ? AND epoch = ?",
-    ),
-    [saleId, epoch],
-  );
 }
