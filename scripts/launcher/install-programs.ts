@@ -3,7 +3,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import type { ServerKind } from "./find-programs.ts";
-import { findProgram, urlSettingOf } from "./find-programs.ts";
+import { findProgram, SERVER_KINDS, urlSettingOf } from "./find-programs.ts";
 import { LauncherError } from "./launcher-error.ts";
 
 const run = promisify(execFile);
@@ -12,7 +12,7 @@ const APT_TIMEOUT_MS = 600_000;
 const APT_OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
 const ERROR_LINES_SHOWN = 5;
 
-export type Installable = ServerKind | "luacheck";
+export type Installable = ServerKind | "luacheck" | "chromium";
 
 type PackageManager = "apt-get" | "brew" | "dnf" | "pacman" | "apk";
 
@@ -32,6 +32,7 @@ const MANAGERS: readonly ManagerCommand[] = [
       nats: ["nats-server"],
       mysql: ["mariadb-server-core", "mariadb-client-core"],
       luacheck: ["lua-check"],
+      chromium: ["chromium"],
     },
   },
   {
@@ -42,6 +43,7 @@ const MANAGERS: readonly ManagerCommand[] = [
       nats: ["nats-server"],
       mysql: ["mariadb"],
       luacheck: ["luacheck"],
+      chromium: ["chromium"],
     },
   },
   {
@@ -52,6 +54,7 @@ const MANAGERS: readonly ManagerCommand[] = [
       nats: ["nats-server"],
       mysql: ["mariadb-server"],
       luacheck: ["luacheck"],
+      chromium: ["chromium"],
     },
   },
   {
@@ -62,6 +65,7 @@ const MANAGERS: readonly ManagerCommand[] = [
       nats: ["nats-server"],
       mysql: ["mariadb"],
       luacheck: ["luacheck"],
+      chromium: ["chromium"],
     },
   },
   {
@@ -72,6 +76,7 @@ const MANAGERS: readonly ManagerCommand[] = [
       nats: ["nats-server"],
       mysql: ["mariadb"],
       luacheck: ["luacheck"],
+      chromium: ["chromium"],
     },
   },
 ];
@@ -149,6 +154,6 @@ function explainFailure(
 }
 
 function orSetUrls(missing: readonly Installable[]): string {
-  const settings = missing.filter((one) => one !== "luacheck").map(urlSettingOf);
+  const settings = SERVER_KINDS.filter((kind) => missing.includes(kind)).map(urlSettingOf);
   return settings.length === 0 ? "" : `, or set ${settings.join(", ")} to servers that run already`;
 }

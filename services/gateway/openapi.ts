@@ -1,22 +1,16 @@
 // The OpenAPI 3.1 document, generated from the contracts' own schemas and the error catalogue.
-import { type TSchema, Type } from "@sinclair/typebox";
+import type { TSchema } from "@sinclair/typebox";
 import type { ActionContract, RestBinding } from "../contracts/contract.ts";
 import { ERROR_CATALOGUE, errorCode, type ErrorSlug } from "../contracts/errors.ts";
+import { ERROR_SCHEMA, errorReferences, errorResponses } from "./openapi-errors.ts";
 import { pathParameters } from "./request.ts";
 import { API_PREFIX, type PublicRoute } from "./route-table.ts";
 
-export const ERROR_SCHEMA = Type.Object({
-  code: Type.Integer({ description: "HTTP status x 100 + n" }),
-  error: Type.String({ description: "Stable slug" }),
-  message: Type.String(),
-  details: Type.Unknown(),
-  request_id: Type.String(),
-});
-
 const JSON_TYPE = "application/json";
 
-/** Statuses that any operation can answer, whatever it does. */
-const EVERYWHERE = [400, 404, 413, 415, 422, 429, 500, 503] as const;
+const FORM_TYPE = "application/x-www-form-urlencoded";
+/** A success beside the usual one: the return of a sale's units is still being booked. */
+const OTHER_SUCCESS: Readonly<Record<string, number>> = { "seckill.close": 202 };
 
 export function openApiDocument(
   routes: readonly PublicRoute[],
@@ -40,11 +34,13 @@ export function openApiDocument(
     components: {
       securitySchemes: { bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
       schemas: { Error: ERROR_SCHEMA },
+      responses: errorResponses(),
     },
   };
 }
 
-function operation({ contract, rest, action }: PublicRoute, result: TSchema): object {
+function operation(route: PublicRoute, result: TSchema): object {
+  const { contract, rest, action } = route;
   const takesQuery = rest.method === "GET" || rest.method === "DELETE";
   const names = pathParameters(rest.path);
   const others = Object.entries(contract.params.properties as Record<string, TSchema>).filter(
@@ -63,8 +59,8 @@ function operation({ contract, rest, action }: PublicRoute, result: TSchema): ob
         : []),
       ...idempotencyParameter(contract),
     ],
-    ...(takesQuery || others.length === 0 ? {} : { requestBody: body(others, required) }),
-    responses: responses(contract, rest, result),
+    ...(takesQuery || others.length === 0 ? {} : { requestBody: body(rest, others, required) }),
+    responses: responses(route, result),
   };
 }
 
@@ -88,7 +84,11 @@ function idempotencyParameter({ idempotencyKey }: ActionContract): object[] {
   ];
 }
 
-function body(fields: readonly (readonly [string, TSchema])[], required: ReadonlySet<string>) {
+function body(
+  { acceptsForm = false }: RestBinding,
+  fields: readonly (readonly [string, TSchema])[],
+  required: ReadonlySet<string>,
+) {
   const mustHave = fields.map(([name]) => name).filter((name) => required.has(name));
   const schema = {
     type: "object",
@@ -96,43 +96,45 @@ function body(fields: readonly (readonly [string, TSchema])[], required: Readonl
     properties: Object.fromEntries(fields),
     ...(mustHave.length === 0 ? {} : { required: mustHave }),
   };
-  return { required: mustHave.length > 0, content: { [JSON_TYPE]: { schema } } };
+  const form = acceptsForm ? { [FORM_TYPE]: { schema: { type: "object" } } } : {};
+  return {
+    required: mustHave.length > 0,
+    content: { [JSON_TYPE]: { schema }, ...form },
+  };
 }
 
-function responses(contract: ActionContract, rest: RestBinding, result: TSchema): object {
-  const { status = 200, isStream = false } = rest;
+function responses({ contract, rest, action }: PublicRoute, result: TSchema): object {
+  const success = successOf(rest, result);
+  const other = OTHER_SUCCESS[action];
+  return {
+    [String(rest.status ?? 200)]: success,
+    ...(other === undefined ? {} : { [String(other)]: success }),
+    ...(rest.acceptsForm === true ? { "200": ACCEPTED_FORM } : {}),
+    ...errorReferences(contract, rest),
+  };
+}
+
+const ACCEPTED_FORM = {
+  description: "A form is answered with the word its sender waits for",
+  content: { "text/plain": { schema: { const: "success" } } },
+};
+
+function successOf({ status, isStream = false }: RestBinding, result: TSchema): object {
+  if (status === 204) return { description: "Done" };
   const envelope = {
     type: "object",
     required: ["code", "message", "data"],
     properties: { code: { const: 0 }, message: { const: "OK" }, data: result },
   };
-  const success =
-    status === 204
-      ? { description: "Done" }
-      : {
-          description: "OK",
-          content: isStream ? stream(result) : { [JSON_TYPE]: { schema: envelope } },
-        };
-  const failures: number[] = [...EVERYWHERE, 409];
-  if (contract.auth !== "public") failures.push(401, 403);
-  const entries = failures.map((code) => [String(code), failure(code)] as const);
-  return { [String(status)]: success, ...Object.fromEntries(entries) };
+  return {
+    description: "OK",
+    content: isStream ? stream(result) : { [JSON_TYPE]: { schema: envelope } },
+  };
 }
 
 /** OpenAPI 3.1 describes one event's data; there is no word for a sequence of them. */
 function stream(data: TSchema): object {
   return { "text/event-stream": { schema: data } };
-}
-
-function failure(status: number): object {
-  const slugs = slugsOf(status).join(", ");
-  const schema = { $ref: "#/components/schemas/Error" };
-  return { description: slugs, content: { [JSON_TYPE]: { schema } } };
-}
-
-function slugsOf(status: number): readonly ErrorSlug[] {
-  const slugs = Object.keys(ERROR_CATALOGUE) as ErrorSlug[];
-  return slugs.filter((slug) => ERROR_CATALOGUE[slug].status === status);
 }
 
 function errorTable(): string {

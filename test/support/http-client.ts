@@ -30,6 +30,20 @@ export interface SendOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+export interface ObservedAnswer {
+  readonly method: string;
+  /** Without the query. */
+  readonly path: string;
+  readonly answer: Answer;
+}
+
+let observe: ((observed: ObservedAnswer) => void) | undefined;
+
+/** Shows every answer of every client to `observer`; what it throws, the request rejects with. */
+export function observeAnswers(observer: (observed: ObservedAnswer) => void): void {
+  observe = observer;
+}
+
 export class HttpClient {
   readonly #base: URL;
   readonly #address: string;
@@ -63,7 +77,11 @@ export class HttpClient {
     return this.send("POST", path, { body, key: randomUUID() });
   }
 
-  send<T = unknown>(method: string, path: string, options: SendOptions = {}): Promise<Answer<T>> {
+  async send<T = unknown>(
+    method: string,
+    path: string,
+    options: SendOptions = {},
+  ): Promise<Answer<T>> {
     const text =
       options.rawBody ?? (options.body === undefined ? "" : JSON.stringify(options.body));
     const token = "token" in options ? options.token : this.#token;
@@ -79,7 +97,10 @@ export class HttpClient {
       ...(options.key === undefined ? {} : { "idempotency-key": options.key }),
       ...options.headers,
     };
-    return exchange<T>(new URL(path, this.#base), method, headers, text);
+    const url = new URL(path, this.#base);
+    const answer = await exchange<T>(url, method, headers, text);
+    observe?.({ method, path: url.pathname, answer });
+    return answer;
   }
 }
 

@@ -14,7 +14,8 @@ import type { Payment } from "../../services/contracts/payment.ts";
 import type { Product } from "../../services/contracts/product.ts";
 import type { TokenPair } from "../../services/contracts/user.ts";
 import { eventually } from "./eventually.ts";
-import { type Answer, HttpClient } from "./http-client.ts";
+import { ContractCheck } from "./contract-check.ts";
+import { type Answer, HttpClient, observeAnswers } from "./http-client.ts";
 import { LaunchedPlatform, SOURCE_DIR } from "./launched-platform.ts";
 import { tempFolder } from "./temp-folder.ts";
 
@@ -247,7 +248,23 @@ let shared: Promise<Shop> | undefined;
 
 /** The shop all journeys of this test process share. */
 export function openShop(): Promise<Shop> {
-  return (shared ??= startShop());
+  return (shared ??= startChecked());
+}
+
+/** From here on every answer that a test gets is held against the document of this shop. */
+async function startChecked(): Promise<Shop> {
+  const shop = await startShop();
+  contract = await ContractCheck.of(shop.url);
+  observeAnswers(contract.check);
+  return shop;
+}
+
+let contract: ContractCheck | undefined;
+
+/** What the answers so far were checked against. */
+export function contractCheck(): ContractCheck {
+  assert.ok(contract !== undefined, "no shared shop runs");
+  return contract;
 }
 
 export interface ShopOptions {
