@@ -50,6 +50,12 @@ export const METRICS = {
   app_stock_charge_success_total: counter("Orders whose stock was reserved"),
   app_stock_charge_failed_total: counter("Orders whose stock was not reserved", "reason"),
   app_seckill_guard_refused_total: counter("Winners of a gate for whom a sale had no unit"),
+  app_seckill_gate_loads_total: counter("Loads of a sale's gate", "result"),
+  app_seckill_gate_pause_ms: durations(
+    "Time in which a sale let nobody in while its gate was loaded",
+  ),
+  app_seckill_gate_healed_total: counter("Gates whose stock was not that of their sale"),
+  app_seckill_voided_total: counter("Winners of a gate whose node died before their commit"),
   app_seckill_gate_left_total: counter("Sales that went on without their gate"),
   app_seckill_answers_total: counter("Answers of the fast lane to buyers", "outcome"),
   app_payment_callback_total: counter("Payment callbacks", "result"),

@@ -14,4 +14,8 @@ export const SECKILL_FAILPOINTS = {
   closeAfterStart: "seckill.close.after_start",
   /** A unit is given back; the gate does not know. */
   giveBackAfterCommit: "seckill.give_back.after_commit",
+  /** The epoch has moved on; nothing is in its gate. */
+  loadAfterEpoch: "seckill.load.after_epoch",
+  /** The gate of the new epoch answers; the sale does not use it. */
+  loadAfterStock: "seckill.load.after_stock",
 } as const;

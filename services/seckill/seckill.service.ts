@@ -19,6 +19,7 @@ import { createGate } from "./gate.store.ts";
 import { pageOfHolders } from "./holders.ts";
 import { isPromised, tellMine } from "./mine.ts";
 import { createOutcomes } from "./outcomes.ts";
+import { createHeartbeat } from "./reaper.ts";
 import { createSaleCache, type SaleCache } from "./sale-cache.ts";
 import { saleDto, snapshotOf } from "./sale.dto.ts";
 import { closeSale, createSale, publishSale, type SaleLifeDeps } from "./sale-life.ts";
@@ -35,6 +36,7 @@ export interface SeckillDeps {
   readonly admitter: Admitter;
   readonly passes: PurchasePasses;
   readonly clock: Clock;
+  readonly start: () => void;
   readonly stop: () => Promise<void>;
 }
 
@@ -71,6 +73,7 @@ export function wire(node: PlatformNode): ServiceSchema {
   const { gate, close } = wireGate(node);
   const sales = createSaleCache(database, clock);
   const owner = `${nodeId}:${randomUUID().slice(0, 8)}`;
+  const heartbeat = createHeartbeat(gate, owner, log);
   const admitter = createAdmitter({ ...life, gate, owner, sales, log, random, metrics });
   return createSeckillService({
     database,
@@ -83,8 +86,10 @@ export function wire(node: PlatformNode): ServiceSchema {
       clock,
     ),
     clock,
+    start: () => heartbeat.start(),
     stop: async () => {
       await admitter.stop();
+      await heartbeat.stop();
       close();
     },
   });
@@ -151,6 +156,10 @@ export function createSeckillService(deps: SeckillDeps): ServiceSchema {
       [SALE_HINT_EVENT]: async (ctx: Context<SaleHint>) => {
         await sales.refresh(ctx.params.sale_id).catch(() => undefined);
       },
+    },
+    started() {
+      deps.start();
+      return Promise.resolve();
     },
     stopped: () => deps.stop(),
   };
