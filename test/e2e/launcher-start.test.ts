@@ -68,6 +68,13 @@ describe("npm start", function () {
         timeoutMs: BACK_TIMEOUT_MS,
         what: `${name} runs again`,
       });
+      const metricsPort = platform.state.processes.find((one) => one.name === name)?.metrics_port;
+      if (metricsPort !== undefined) {
+        await eventually(() => answers(`http://127.0.0.1:${metricsPort}/metrics`), {
+          timeoutMs: BACK_TIMEOUT_MS,
+          what: `${name} has started`,
+        });
+      }
       await eventually(() => answers(`${url}/readyz`), {
         timeoutMs: BACK_TIMEOUT_MS,
         what: "the shop is ready again",
