@@ -10,8 +10,8 @@ import { errorSlug } from "../../services/contracts/errors.ts";
 import {
   type ChannelBench,
   channelBench,
+  consumersOf,
   FAST_LIMITS,
-  ignoring,
   paidPayload,
   range,
   recordEffects,
@@ -66,12 +66,7 @@ describe("dead letters", () => {
           owner: "inventory",
           database: bench.inventory,
           bus: bench.openBus(),
-          consumers: [
-            consumer(paid),
-            ignoring("product.created.v1"),
-            ignoring("order.cancelled.v1"),
-            ignoring("order.refunded.v1"),
-          ],
+          consumers: consumersOf("inventory", consumer(paid)),
           nodeId: "worker",
           log: silentLog,
           limits: FAST_LIMITS,

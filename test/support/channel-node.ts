@@ -6,7 +6,7 @@ import { createChannels } from "../../mixins/channels/channels.ts";
 import { createBus } from "../../mixins/channels/jetstream.ts";
 import { createDatabase } from "../../mixins/database/mysql-database.ts";
 import type { MigrationSettings } from "../../migrations/migrate.ts";
-import { FAST_LIMITS, ignoring, recordingPaid } from "./channels.ts";
+import { consumersOf, FAST_LIMITS, recordingPaid } from "./channels.ts";
 import { silentLog } from "./database.ts";
 
 export interface ChannelNodeTask {
@@ -34,13 +34,8 @@ const channels = createChannels({
   }),
   consumers:
     task.role === "relay"
-      ? [ignoring("payment.succeeded.v1"), ignoring("payment.refunded.v1")]
-      : [
-          consumer(recordingPaid),
-          ignoring("product.created.v1"),
-          ignoring("order.cancelled.v1"),
-          ignoring("order.refunded.v1"),
-        ],
+      ? consumersOf("order")
+      : consumersOf("inventory", consumer(recordingPaid)),
   nodeId: `doomed-${process.pid}`,
   log: silentLog,
   limits: FAST_LIMITS,

@@ -13,7 +13,13 @@ import { CHANNEL_LIMITS, type ChannelLimits } from "../../mixins/channels/limits
 import { type Database, sql, type Transaction } from "../../mixins/database/database.ts";
 import type { MigrationSettings } from "../../migrations/migrate.ts";
 import { appendEvents } from "../../mixins/outbox/outbox.ts";
-import { EVENT_OWNERS, type EventPayload, type NewEvent } from "../../services/contracts/events.ts";
+import {
+  EVENT_CATALOGUE,
+  EVENT_OWNERS,
+  type EventOwner,
+  type EventPayload,
+  type NewEvent,
+} from "../../services/contracts/events.ts";
 import { silentLog, testDatabase } from "./database.ts";
 import { testServers } from "./servers.ts";
 
@@ -114,7 +120,7 @@ export async function channelBench(natsUrl?: string): Promise<ChannelBench> {
         ...shared(),
         owner: "order",
         database: orders,
-        consumers: [ignoring("payment.succeeded.v1"), ignoring("payment.refunded.v1")],
+        consumers: consumersOf("order"),
         ...options,
       }),
     startConsumers: (paid, options = {}) =>
@@ -122,12 +128,7 @@ export async function channelBench(natsUrl?: string): Promise<ChannelBench> {
         ...shared(),
         owner: "inventory",
         database: inventory,
-        consumers: [
-          consumer(paid),
-          ignoring("product.created.v1"),
-          ignoring("order.cancelled.v1"),
-          ignoring("order.refunded.v1"),
-        ],
+        consumers: consumersOf("inventory", consumer(paid)),
         ...options,
       }),
     async pay(orderIds) {
@@ -161,6 +162,18 @@ export async function recordEffects(
   events: readonly { readonly id: string; readonly payload: { readonly order_id: string } }[],
 ): Promise<void> {
   await tx.run(EFFECT, [events.map((event) => [event.id, event.payload.order_id])]);
+}
+
+/** What the catalogue says that `owner` consumes: the given ones, and the rest without an effect. */
+export function consumersOf(
+  owner: EventOwner,
+  ...given: readonly EventConsumer[]
+): readonly EventConsumer[] {
+  const names = Object.entries(EVENT_CATALOGUE)
+    .filter(([, { consumers }]) => (consumers as readonly EventOwner[]).includes(owner))
+    .map(([name]) => name as EventConsumer["event"]);
+  const others = names.filter((name) => !given.some(({ event }) => event === name));
+  return [...given, ...others.map(ignoring)];
 }
 
 export function ignoring(event: EventConsumer["event"]): EventConsumer {
