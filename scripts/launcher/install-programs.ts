@@ -12,7 +12,7 @@ const APT_TIMEOUT_MS = 600_000;
 const APT_OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
 const ERROR_LINES_SHOWN = 5;
 
-export type Installable = ServerKind | "luacheck" | "chromium";
+export type Installable = ServerKind | "luacheck" | "chromium" | "nginx" | "promtool";
 
 type PackageManager = "apt-get" | "brew" | "dnf" | "pacman" | "apk";
 
@@ -33,6 +33,8 @@ const MANAGERS: readonly ManagerCommand[] = [
       mysql: ["mariadb-server-core", "mariadb-client-core"],
       luacheck: ["lua-check"],
       chromium: ["chromium"],
+      nginx: ["nginx-light"],
+      promtool: ["prometheus"],
     },
   },
   {
@@ -44,6 +46,8 @@ const MANAGERS: readonly ManagerCommand[] = [
       mysql: ["mariadb"],
       luacheck: ["luacheck"],
       chromium: ["chromium"],
+      nginx: ["nginx"],
+      promtool: ["prometheus"],
     },
   },
   {
@@ -55,6 +59,8 @@ const MANAGERS: readonly ManagerCommand[] = [
       mysql: ["mariadb-server"],
       luacheck: ["luacheck"],
       chromium: ["chromium"],
+      nginx: ["nginx"],
+      promtool: ["golang-github-prometheus"],
     },
   },
   {
@@ -66,6 +72,8 @@ const MANAGERS: readonly ManagerCommand[] = [
       mysql: ["mariadb"],
       luacheck: ["luacheck"],
       chromium: ["chromium"],
+      nginx: ["nginx"],
+      promtool: ["prometheus"],
     },
   },
   {
@@ -77,6 +85,8 @@ const MANAGERS: readonly ManagerCommand[] = [
       mysql: ["mariadb"],
       luacheck: ["luacheck"],
       chromium: ["chromium"],
+      nginx: ["nginx"],
+      promtool: ["prometheus"],
     },
   },
 ];
@@ -154,6 +164,10 @@ function explainFailure(
 }
 
 function orSetUrls(missing: readonly Installable[]): string {
-  const settings = SERVER_KINDS.filter((kind) => missing.includes(kind)).map(urlSettingOf);
+  const settings = missing.filter(isServer).map(urlSettingOf);
   return settings.length === 0 ? "" : `, or set ${settings.join(", ")} to servers that run already`;
+}
+
+function isServer(one: Installable): one is ServerKind {
+  return (SERVER_KINDS as readonly Installable[]).includes(one);
 }

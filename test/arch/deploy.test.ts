@@ -1,0 +1,252 @@
+// The deployment files against the product they deploy: settings, roles, ports and metrics that exist, pinned
+// images, and the judgement of the real nginx and promtool.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { resolveServices } from "../../config/roles.ts";
+import { SETTINGS } from "../../config/schema.ts";
+import { METRICS } from "../../mixins/metrics/catalogue.ts";
+import { readRoot, ROOT, sourceFiles } from "../support/source.ts";
+import { INSTALL_TIMEOUT_MS, programPath } from "../support/program.ts";
+
+const run = promisify(execFile);
+
+// Mocha's own reader of YAML; the product itself reads none.
+const { load } = createRequire(createRequire(import.meta.url).resolve("mocha/package.json"))(
+  "js-yaml",
+) as { load: (text: string) => unknown };
+
+interface ComposeService {
+  readonly image: string;
+  readonly build?: { readonly dockerfile: string };
+  readonly environment?: Readonly<Record<string, string | number>>;
+  readonly healthcheck?: { readonly test?: readonly string[] };
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
+  readonly deploy?: { readonly resources?: { readonly limits?: object } };
+  readonly read_only?: boolean;
+  readonly security_opt?: readonly string[];
+  readonly cap_drop?: readonly string[];
+  readonly volumes?: readonly string[];
+}
+
+interface ComposeFile {
+  readonly services: Readonly<Record<string, ComposeService>>;
+  readonly volumes?: Readonly<Record<string, unknown>>;
+}
+
+const COMPOSE_FILES = ["docker-compose.yml", "docker-compose.infra.yml"] as const;
+const SERVERS = ["mysql", "redis", "nats"] as const;
+const ROLE_PORTS = { edge: 9101, core: 9102, worker: 9103 } as const;
+const DASHBOARDS = ["overview", "orders"] as const;
+
+const compose = (path: string): ComposeFile => load(readRoot(path)) as ComposeFile;
+const platform = compose("docker-compose.yml");
+
+function isPinned(image: string): boolean {
+  const tag = image.split("/").at(-1)?.split(":")[1] ?? "";
+  return /^v?\d+\.\d+\.\d+/.test(tag);
+}
+
+function isWatched(name: string, { healthcheck }: ComposeService): boolean {
+  return name === "migrate" || (healthcheck?.test?.length ?? 0) > 1;
+}
+
+function isConfined({ deploy, cap_drop, security_opt, ...service }: ComposeService): boolean {
+  return (
+    deploy?.resources?.limits !== undefined &&
+    service.read_only === true &&
+    cap_drop?.includes("ALL") === true &&
+    security_opt?.includes("no-new-privileges:true") === true
+  );
+}
+
+/** Names of metrics in a PromQL expression; what rules record is not a metric of a node. */
+function metricsIn(expression: string): readonly string[] {
+  return [...expression.matchAll(/\b(?:app|moleculer)_[a-z_]+/g)].map(([name]) =>
+    name.replace(/_(?:bucket|count|sum)$/, ""),
+  );
+}
+
+function unknownMetrics(expressions: readonly string[]): readonly string[] {
+  return expressions.flatMap(metricsIn).filter((name) => !(name in METRICS));
+}
+
+interface Rule {
+  readonly record?: string;
+  readonly alert?: string;
+  readonly expr: string;
+  readonly annotations?: { readonly runbook: string };
+}
+
+function rules(): readonly Rule[] {
+  const file = load(readRoot("deploy/prometheus/rules.yml")) as {
+    groups: readonly { rules: readonly Rule[] }[];
+  };
+  return file.groups.flatMap((group) => group.rules);
+}
+
+function dashboardQueries(name: string): readonly string[] {
+  const { panels } = JSON.parse(readRoot(`deploy/grafana/dashboards/${name}.json`)) as {
+    panels: readonly { targets: readonly { expr: string }[] }[];
+  };
+  return panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
+}
+
+describe("compose files", () => {
+  for (const path of COMPOSE_FILES) {
+    const { services, volumes = {} } = compose(path);
+
+    it(`${path} names a fixed version of every image`, () => {
+      assert.deepEqual(
+        Object.values(services)
+          .map(({ image }) => image)
+          .filter((image) => !isPinned(image)),
+        [],
+      );
+    });
+
+    it(`${path} watches, bounds and confines every container`, () => {
+      const loose = Object.keys(services).filter((name) => {
+        const service = services[name]!;
+        return !(isWatched(name, service) && isConfined(service));
+      });
+      assert.deepEqual(loose, []);
+    });
+
+    it(`${path} keeps the servers' data in volumes it declares`, () => {
+      for (const server of SERVERS) {
+        const mounted = services[server]?.volumes?.map((volume) => volume.split(":")[0] ?? "");
+        assert.deepEqual(mounted, [`${server}-data`]);
+        assert.ok(`${server}-data` in volumes);
+      }
+    });
+  }
+
+  it("gives nodes only settings that exist", () => {
+    const nodes = Object.values(platform.services).filter(({ build }) => build !== undefined);
+    assert.equal(nodes.length, 4);
+    const names = nodes.flatMap(({ environment = {} }) => Object.keys(environment));
+    assert.deepEqual(
+      names.filter((name) => !(name in SETTINGS.properties)),
+      [],
+    );
+  });
+
+  it("sets every setting without a default on every node", () => {
+    for (const role of [...Object.keys(ROLE_PORTS), "migrate"]) {
+      const given = Object.keys(platform.services[role]?.environment ?? {});
+      assert.deepEqual(
+        SETTINGS.required.filter(
+          (name) => !("default" in SETTINGS.properties[name]) && !given.includes(name),
+        ),
+        [],
+      );
+    }
+  });
+
+  it("takes every secret from the environment and fails when it is missing", () => {
+    const text = readRoot("docker-compose.yml") + readRoot("docker-compose.infra.yml");
+    const used = [...text.matchAll(/\$\{([A-Z_]+):\?/g)].map(([, name = ""]) => name);
+    const example = [...readRoot("deploy/compose.env.example").matchAll(/^([A-Z_]+)=/gm)];
+    assert.deepEqual([...new Set(used)].sort(), example.map(([, name = ""]) => name).sort());
+  });
+
+  for (const [role, port] of Object.entries(ROLE_PORTS)) {
+    it(`runs the role ${role} and scrapes it on its fixed port`, () => {
+      const { environment = {}, depends_on: before = {} } = platform.services[role]!;
+      assert.equal(environment["SERVICES"], role);
+      assert.deepEqual(resolveServices(role).unknown, []);
+      assert.equal(environment["PROFILE"], "production");
+      assert.equal(environment["METRICS_PORT"], port);
+      assert.equal(before["migrate"]?.condition, "service_completed_successfully");
+      for (const server of SERVERS) assert.equal(before[server]?.condition, "service_healthy");
+      assert.match(readRoot("deploy/prometheus/prometheus.yml"), new RegExp(`port: ${port},`));
+    });
+  }
+
+  it("mounts only files that exist", () => {
+    const files = Object.values(platform.services)
+      .flatMap(({ volumes = [] }) => volumes.map((volume) => volume.split(":")[0] ?? ""))
+      .filter((source) => source.startsWith("./"));
+    assert.ok(files.length >= 5);
+    const known = sourceFiles(["deploy"], "").map(({ path }) => `./${path}`);
+    assert.deepEqual(
+      files.filter((file) => !known.some((path) => path === file || path.startsWith(`${file}/`))),
+      [],
+    );
+  });
+});
+
+describe("the image", () => {
+  it("builds on a fixed Node, runs without root and stops on SIGTERM", () => {
+    const dockerfile = readRoot("deploy/Dockerfile");
+    const bases = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image = ""]) => image);
+    assert.equal(bases.length, 2);
+    assert.ok(bases.every(isPinned));
+    assert.match(dockerfile, /^USER node$/m);
+    assert.match(dockerfile, /^STOPSIGNAL SIGTERM$/m);
+    assert.match(dockerfile, /npm ci --omit=dev .*--ignore-scripts/);
+  });
+});
+
+describe("rules and dashboards", () => {
+  it("ask only for metrics that exist", () => {
+    assert.deepEqual(unknownMetrics(rules().map(({ expr }) => expr)), []);
+    for (const name of DASHBOARDS) assert.deepEqual(unknownMetrics(dashboardQueries(name)), []);
+  });
+
+  it("see a metric that nobody exports", () => {
+    assert.deepEqual(unknownMetrics(["rate(app_nothing_total[5m]) > moleculer_req_total"]), [
+      "app_nothing_total",
+    ]);
+  });
+
+  it("ask only for series that a rule records, and never hide that one is missing", () => {
+    const recorded = rules().map(({ record }) => record);
+    for (const query of DASHBOARDS.flatMap(dashboardQueries)) {
+      for (const [name] of query.matchAll(/\b[a-z]+:[a-z_]+:[a-z0-9_]+/g)) {
+        assert.ok(recorded.includes(name), name);
+      }
+      assert.doesNotMatch(query, /vector\(/);
+    }
+  });
+
+  it("send whoever is woken to a section of the runbook", () => {
+    const headings = [...readRoot("docs/runbook.md").matchAll(/^## (.+)$/gm)];
+    const anchors = headings.map(([, title = ""]) => title.toLowerCase().replaceAll(" ", "-"));
+    const wanted = rules().flatMap(({ annotations }) =>
+      annotations === undefined ? [] : [annotations.runbook],
+    );
+    assert.equal(wanted.length, rules().filter(({ alert }) => alert !== undefined).length);
+    assert.deepEqual(
+      wanted.filter((link) => !anchors.some((anchor) => link === `docs/runbook.md#${anchor}`)),
+      [],
+    );
+  });
+});
+
+describe("promtool", function () {
+  this.timeout(INSTALL_TIMEOUT_MS);
+  const folder = join(ROOT, "deploy/prometheus");
+
+  for (const args of [
+    ["check", "config", "prometheus.yml"],
+    ["test", "rules", "rules.test.yml"],
+  ]) {
+    it(`agrees: ${args.join(" ")}`, async () => {
+      const { stdout } = await run(await programPath("promtool"), args, { cwd: folder });
+      assert.match(stdout, /SUCCESS/);
+    });
+  }
+
+  it("has a case for every alert", () => {
+    const cases = readRoot("deploy/prometheus/rules.test.yml");
+    const names = rules().flatMap(({ alert }) => (alert === undefined ? [] : [alert]));
+    assert.deepEqual(
+      names.filter((name) => !cases.includes(`alertname: ${name}\n        exp_alerts:\n`)),
+      [],
+    );
+  });
+});
