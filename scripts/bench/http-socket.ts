@@ -21,12 +21,15 @@ interface Waiting {
 export class HttpSocket {
   readonly #host: string;
   readonly #port: number;
+  readonly #localAddress: string | undefined;
   #socket: Socket | undefined;
   #received = "";
   #waiting: Waiting | undefined;
 
-  constructor(url: string) {
+  /** @param localAddress of this machine; the system's choice without it. */
+  constructor(url: string, localAddress?: string) {
     const { hostname, port } = new URL(url);
+    this.#localAddress = localAddress;
     this.#host = hostname;
     this.#port = Number(port);
   }
@@ -45,7 +48,8 @@ export class HttpSocket {
   }
 
   #open(): Socket {
-    const socket = connect(this.#port, this.#host);
+    const from = this.#localAddress === undefined ? {} : { localAddress: this.#localAddress };
+    const socket = connect({ port: this.#port, host: this.#host, ...from });
     socket.setNoDelay(true);
     socket.setTimeout(ANSWER_TIMEOUT_MS);
     socket.setEncoding("latin1");
@@ -99,11 +103,13 @@ export interface RequestParts {
   /** Told to the server as the client's address. */
   readonly address: string;
   readonly key?: string;
+  readonly requestId?: string;
   readonly body?: object;
 }
 
 /** The text of a request as a client behind a proxy would send it. ASCII only. */
-export function requestText({ method, path, token, address, key, body }: RequestParts): string {
+export function requestText(parts: RequestParts): string {
+  const { method, path, token, address, key, requestId, body } = parts;
   const text = body === undefined ? "" : JSON.stringify(body);
   return [
     `${method} ${path} HTTP/1.1`,
@@ -111,6 +117,7 @@ export function requestText({ method, path, token, address, key, body }: Request
     `X-Forwarded-For: ${address}`,
     ...(token === undefined ? [] : [`Authorization: Bearer ${token}`]),
     ...(key === undefined ? [] : [`Idempotency-Key: ${key}`]),
+    ...(requestId === undefined ? [] : [`X-Request-Id: ${requestId}`]),
     ...(text === "" ? [] : ["Content-Type: application/json", `Content-Length: ${text.length}`]),
     ...(text === "" && method === "POST" ? ["Content-Length: 0"] : []),
     "",
