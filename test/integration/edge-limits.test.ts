@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { loadSettings } from "../../config/load.ts";
 import { type RunningNode, runNode } from "../../services/run-node.ts";
+import { eventually } from "../support/eventually.ts";
 import { faultyLink, type FaultyLink } from "../support/faulty-link.ts";
 import { type Answer, HttpClient } from "../support/http-client.ts";
 import { testServers } from "../support/servers.ts";
@@ -13,6 +14,7 @@ const PER_SECOND = 10;
 const BURST = 2 * PER_SECOND;
 const REDIS_PORT = 6_379;
 const FLOOD = 100;
+const REDIS_TIMEOUT_MS = 10_000;
 
 describe("rate limits at the edge", function () {
   this.timeout(60_000);
@@ -44,11 +46,21 @@ describe("rate limits at the edge", function () {
       ),
     );
     urls = nodes.map((running) => `http://127.0.0.1:${String(portOf(running))}`);
+    // Before its first connection a node limits by itself, as it does without Redis.
+    await eventually(async () => (await Promise.all(urls.map(hasRedis))).every(Boolean), {
+      timeoutMs: REDIS_TIMEOUT_MS,
+      what: "both gateways reach Redis",
+    });
   });
   after(async () => {
     await Promise.all(nodes.map((running) => running.stop()));
     link.close();
   });
+
+  async function hasRedis(url: string): Promise<boolean> {
+    const { body } = await new HttpClient(url).get("/readyz");
+    return (body as unknown as { checks: Record<string, string> }).checks["redis"] === "ok";
+  }
 
   function portOf({ node }: RunningNode): number {
     const service = node.broker.getLocalService("gateway") as unknown as {
