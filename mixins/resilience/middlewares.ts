@@ -8,14 +8,17 @@ import type { Log } from "../log.ts";
 import type { CallHeaders, CallLocals, CallMeta } from "../service.ts";
 import { traceparentOfSpan } from "../tracing/traceparent.ts";
 
-/** Moleculer's own middlewares, first = innermost: Timeout stands inside CircuitBreaker. */
+/**
+ * Moleculer's own middlewares, first = innermost: Timeout stands inside CircuitBreaker, and inside
+ * ContextTracker too, or a call lost with its connection would keep a stop waiting to its limit.
+ */
 export const MIDDLEWARE_ORDER = [
   "ActionHook",
   "Validator",
   "Bulkhead",
   "Cacher",
-  "ContextTracker",
   "Timeout",
+  "ContextTracker",
   "CircuitBreaker",
   "Retry",
   "Fallback",

@@ -31,7 +31,7 @@ export const SUITES: readonly Suite[] = [
   },
   { name: "arch", timeoutMs: 2 * MINUTE_MS, needsServers: false, jobs: 1 },
   { name: "lua", timeoutMs: 3 * MINUTE_MS, needsServers: true, jobs: 2 },
-  { name: "integration", timeoutMs: 10 * MINUTE_MS, needsServers: true, jobs: 3 },
+  { name: "integration", timeoutMs: 10 * MINUTE_MS, needsServers: true, jobs: 2 },
   { name: "property", timeoutMs: 8 * MINUTE_MS, needsServers: true, jobs: 2 },
   { name: "e2e", timeoutMs: 15 * MINUTE_MS, needsServers: true, jobs: 2 },
 ];

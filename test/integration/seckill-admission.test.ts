@@ -34,7 +34,7 @@ const CROWD = 500;
 const UNITS = 50;
 
 describe("a sale that the database admits to", function () {
-  this.timeout(40_000);
+  this.timeout(120_000);
   let schemas: TestDatabase;
   let shop: ShopNode;
   let faults: Faults;

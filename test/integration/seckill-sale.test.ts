@@ -21,7 +21,7 @@ import {
 const RECOVERY_MS = 10_000;
 
 describe("the life of a flash sale", function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
   let schemas: TestDatabase;
   let shop: ShopNode;
   let faults: Faults;

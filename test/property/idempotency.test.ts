@@ -27,7 +27,7 @@ interface Told {
 }
 
 describe("idempotency keys under random requests", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let schema: TestDatabase;
   let database: Database;
   let run = 0;

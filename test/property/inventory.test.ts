@@ -251,7 +251,7 @@ const COMMANDS = [
 ];
 
 describe("inventory under random commands", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let schemas: TestDatabase;
   let nodes: readonly [InventoryNode, InventoryNode];
 

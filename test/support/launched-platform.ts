@@ -41,8 +41,7 @@ export class LaunchedPlatform {
     const keep = (chunk: Buffer): void => void (this.#output += chunk.toString("utf8"));
     this.child.stdout.on("data", keep);
     this.child.stderr.on("data", keep);
-    // Whatever a failing test leaves running ends with the test's process.
-    process.once("exit", () => this.child.kill("SIGKILL"));
+    endWithThisProcess(this.child);
   }
 
   /** Everything the launcher has said so far. */
@@ -73,6 +72,19 @@ export class LaunchedPlatform {
     if (this.child.exitCode !== null) throw new Error(`the start failed:\n${this.#output}`);
     return this.state.url;
   }
+}
+
+/** Whatever a test leaves running ends with the test's process, also when that is killed: a shell
+ * waits for the end of a pipe that only this process holds. */
+function endWithThisProcess(child: ChildProcessWithoutNullStreams): void {
+  const watch = spawn(
+    "/bin/sh",
+    ["-c", 'cat > /dev/null; kill -TERM "$0" 2> /dev/null', String(child.pid)],
+    { stdio: ["pipe", "ignore", "ignore"], detached: true },
+  );
+  watch.unref();
+  (watch.stdin as unknown as { unref(): void }).unref();
+  child.once("exit", () => watch.kill("SIGKILL"));
 }
 
 export const isGone = (pid: number): boolean => !signalPid(pid, 0);
