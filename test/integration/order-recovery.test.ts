@@ -36,10 +36,16 @@ describe("an order whose node dies while it is placed", () => {
     key = randomUUID();
   });
 
+  /** Tried again when it meets the recovery's own locks. */
   const endLeases = async (): Promise<void> => {
-    await schemas.admin.query(`UPDATE ??.sagas SET next_at = NOW(3) WHERE next_at IS NOT NULL`, [
-      schemas.nameOf("order"),
-    ]);
+    await eventually(
+      async () => {
+        const end = "UPDATE ??.sagas SET next_at = NOW(3) WHERE next_at IS NOT NULL";
+        await schemas.admin.query(end, [schemas.nameOf("order")]);
+        return true;
+      },
+      { timeoutMs: 10_000, what: "the leases are ended" },
+    );
   };
   const statusOf = async (): Promise<{ status: string; saga: string }[]> =>
     await shop.node.database("order").rows(
