@@ -17,7 +17,13 @@ import { makeThrowAwayFolder, removeThrowAwayFolder } from "./launcher/throw-awa
 import type { Check } from "./test-run/checks.ts";
 import { checksOf } from "./test-run/checks.ts";
 import type { Suite, SuiteResult } from "./test-run/suites.ts";
-import { COVERED_LINES_MIN, readReport, SUITES, testFilesOf } from "./test-run/suites.ts";
+import {
+  COVERED_LINES_MIN,
+  readReport,
+  SERVER_TEST_RETRIES,
+  SUITES,
+  testFilesOf,
+} from "./test-run/suites.ts";
 
 const SOURCE_DIR = resolve(import.meta.dirname, "..");
 const CHECK_TIMEOUT_MS = 300_000;
@@ -105,7 +111,8 @@ class TestRun {
     const mocha = join(SOURCE_DIR, "node_modules", "mocha", "bin", "mocha.js");
     const reporter = ["--reporter", "json", "--reporter-option", `output=${reportFile}`];
     const parallel = suite.jobs === 1 ? [] : ["--parallel", "--jobs", String(suite.jobs)];
-    const run = [process.execPath, mocha, ...reporter, ...parallel, ...files];
+    const retries = suite.needsServers ? ["--retries", String(SERVER_TEST_RETRIES)] : [];
+    const run = [process.execPath, mocha, ...reporter, ...parallel, ...retries, ...files];
     const command = [...this.#coverage(suite), ...run];
     const servers = suite.needsServers ? await this.#serverUrls() : {};
     const code = await this.#execute({ command, logFile, timeoutMs: suite.timeoutMs, servers });
@@ -132,12 +139,17 @@ class TestRun {
     return [process.execPath, c8, ...floor, ...included, ...folder, "--reporter", "text-summary"];
   }
 
-  #count(suite: Suite, { passed, pending, failures }: SuiteResult, startedAt: number): void {
+  #count(
+    suite: Suite,
+    { passed, pending, failures, repeated }: SuiteResult,
+    startedAt: number,
+  ): void {
     this.#passed += passed;
     this.#failed += failures.length;
     if (passed + failures.length === 0) this.#failed += 1;
     const skipped = pending === 0 ? "" : `, ${pending} pending`;
     report(suite.name, `${passed} passed, ${failures.length} failed${skipped}`, startedAt);
+    for (const title of repeated) console.log(`    ↻ passed only when repeated: ${title}`);
     for (const { title, reason } of failures) {
       console.log(`\n    ✗ ${title}\n${reason.replace(/^/gm, "      ")}\n`);
     }
