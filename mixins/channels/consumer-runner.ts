@@ -10,6 +10,11 @@
 // before the stream is told to forget it. Repeated deliveries are never mixed with first ones, so a
 // poison event spoils no fresh batch twice. A database that is away is not the event's fault: it
 // costs no try, the runner waits.
+//
+// Tries are counted here, per node. The server's count of deliveries says nothing about them: it
+// grows with every delivery given back, and nats-server 2.9 raises it for a message that waits to be
+// delivered again whenever it looks for somebody to take it (seen: 320 in two seconds).
+import { LRUCache } from "lru-cache";
 import type { EventOwner } from "../../services/contracts/events.ts";
 import { isPlatformError } from "../../services/contracts/errors.ts";
 import { backoffDelayMs } from "../../services/kernel/backoff.ts";
@@ -33,6 +38,9 @@ import { type Subscription, subscriptionOf } from "./topology.ts";
 
 /** How long to wait for the message server before asking again without having been told. */
 const CONNECT_POLL_MS = SECOND_MS;
+
+/** Failing events whose tries are remembered; one that is forgotten has all its tries again. */
+const FAILING_EVENTS_MAX = 10_000;
 
 /** The runner's part of the message bus. */
 export interface ConsumerBus {
@@ -73,6 +81,7 @@ export class ConsumerRunner {
   readonly #options: RunnerOptions;
   readonly #subscription: Subscription;
   readonly #alarm = new Alarm();
+  readonly #tries = new LRUCache<string, number>({ max: FAILING_EVENTS_MAX });
   readonly #counts = { applied: 0, duplicates: 0, failed: 0, deadLettered: 0, batches: 0 };
   #lastLagMs = 0;
   #unsubscribe: (() => void) | undefined;
@@ -166,7 +175,7 @@ export class ConsumerRunner {
     };
     try {
       for (const { source, ...letter } of malformed) {
-        await this.#bury(letter);
+        await this.#bury({ ...letter, tries: 1 });
         unsettled.delete(source);
         source.term();
       }
@@ -204,7 +213,9 @@ export class ConsumerRunner {
 
   async #settleFailed(delivery: Delivery, error: unknown, settle: Settle): Promise<void> {
     const { definition, limits, log } = this.#options;
-    const { event, origin, tries } = delivery;
+    const { event, origin } = delivery;
+    const tries = (this.#tries.get(event.id) ?? 0) + 1;
+    this.#tries.set(event.id, tries);
     this.#counts.failed += 1;
     const about = { err: error, event: definition.event, event_id: event.id, tries };
     if (tries < limits.triesMax) {
@@ -215,6 +226,7 @@ export class ConsumerRunner {
     log.error(about, "event became a dead letter");
     const message = delivery.text();
     await this.#bury({ eventId: event.id, message, origin, error, tries });
+    this.#tries.delete(event.id);
     settle(delivery, (each) => each.term());
   }
 
@@ -250,6 +262,7 @@ export class ConsumerRunner {
       this.#applyInside(tx, group),
     );
     this.#count(group, applied);
+    if (this.#tries.size > 0) for (const { event } of group) this.#tries.delete(event.id);
     await failpoint("consumer.committed");
     await this.#tellCommitted(applied);
   }

@@ -10,8 +10,6 @@ export interface Delivery {
   readonly origin: EventOrigin;
   /** Usually one; more when the same event came twice in one pull. */
   readonly messages: StreamMessage[];
-  /** Deliveries of this message so far, this one included. */
-  readonly tries: number;
   /** Delivered before, or published again: a dead letter of it may exist. */
   readonly isRepeated: boolean;
   /** The message as it came. */
@@ -22,7 +20,6 @@ export interface MalformedDelivery {
   readonly eventId: string;
   readonly origin: EventOrigin;
   readonly error: string;
-  readonly tries: number;
   readonly message: string;
   readonly source: StreamMessage;
 }
@@ -38,10 +35,9 @@ export function groupDeliveries(name: EventName, messages: readonly StreamMessag
   const byId = new Map<string, Delivery>();
   for (const source of messages) {
     const decoded = decodeMessage(name, source);
-    const tries = source.deliveryCount;
     if (!decoded.ok) {
       const { eventId, origin, fault } = decoded;
-      malformed.push({ eventId, origin, error: fault, tries, message: source.text(), source });
+      malformed.push({ eventId, origin, error: fault, message: source.text(), source });
       continue;
     }
     const { event, origin } = decoded;
@@ -50,9 +46,9 @@ export function groupDeliveries(name: EventName, messages: readonly StreamMessag
       known.messages.push(source);
       continue;
     }
-    const isRepeated = tries > 1 || isRepublished(source);
+    const isRepeated = source.deliveryCount > 1 || isRepublished(source);
     const text = (): string => source.text();
-    byId.set(event.id, { event, origin, messages: [source], tries, isRepeated, text });
+    byId.set(event.id, { event, origin, messages: [source], isRepeated, text });
   }
   const deliveries = [...byId.values()];
   const groups = [

@@ -25,7 +25,7 @@ export const RELAY_LIMITS: RelayLimits = {
 export interface ConsumerLimits {
   /** Events applied in one transaction. */
   readonly batchSizeMax: number;
-  /** Tries of an event before it becomes a dead letter; a server that is away does not count. */
+  /** Tries of an event on one node before it becomes a dead letter; an away server does not count. */
   readonly triesMax: number;
   /** Delay before an event is tried again. */
   readonly backoff: Backoff;

@@ -15,7 +15,7 @@ const REPLY_TOKENS_DOMAIN_MIN = 11;
 export interface StreamMessage {
   readonly stream: string;
   readonly sequence: number;
-  /** Deliveries to this consumer so far, this one included. */
+  /** 1 for the first delivery to this consumer; how far above says nothing reliable. */
   readonly deliveryCount: number;
   text(): string;
   /** Undefined when there is no such header. */
