@@ -132,7 +132,9 @@ function exchange<T>(
       },
     );
     outgoing.on("timeout", () => outgoing.destroy(new Error(`no answer from ${url.pathname}`)));
-    outgoing.on("error", reject);
+    outgoing.on("error", (error) =>
+      reject(Object.assign(error, { wasIdle: outgoing.reusedSocket })),
+    );
     outgoing.end(text);
   });
 }

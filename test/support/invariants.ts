@@ -16,6 +16,9 @@ import { eventually } from "./eventually.ts";
 const AT_ONCE: InvariantTimes = { graceS: 0, holdS: 3_600 };
 const QUIESCE_TIMEOUT_MS = 10_000;
 
+/** What is needed of a database to look into all of it. */
+export type InvariantSource = Pick<TestDatabase, "database" | "nameOf">;
+
 export interface InvariantOptions {
   readonly schemas: readonly OwnedSchema[];
   readonly times?: InvariantTimes;
@@ -24,7 +27,7 @@ export interface InvariantOptions {
 }
 
 function invariantsOf(
-  test: TestDatabase,
+  test: InvariantSource,
   { schemas, times = AT_ONCE, only }: InvariantOptions,
 ): readonly PreparedInvariant[] {
   return prepareInvariants({ nameOf: (schema) => test.nameOf(schema), schemas, times }).filter(
@@ -34,7 +37,7 @@ function invariantsOf(
 
 /** The invariants that do not hold now. */
 export async function violations(
-  test: TestDatabase,
+  test: InvariantSource,
   options: InvariantOptions,
 ): Promise<readonly InvariantResult[]> {
   const database = test.database("auditor");
