@@ -38,7 +38,16 @@ export interface MysqlAddress {
 /** Called after each statement with its name, duration in milliseconds and whether it succeeded. */
 export type StatementObserver = (name: string, ms: number, ok: boolean) => void;
 
-export class MysqlConnection implements PooledConnection {
+/** A session of its own on a server. */
+export interface DatabaseConnection extends PooledConnection {
+  /** True when the first statement opens a transaction by itself (autocommit is off). */
+  readonly isTransactional: boolean;
+  setTransactional(isTransactional: boolean): Promise<void>;
+  /** Statements are run one after the other. Errors: those of describeFailure(). */
+  query(statement: Statement, params?: readonly unknown[]): Promise<unknown>;
+}
+
+export class MysqlConnection implements DatabaseConnection {
   readonly #connection: Connection;
   readonly #queryTimeoutMs: number;
   readonly #observe: StatementObserver | undefined;
@@ -91,7 +100,6 @@ export class MysqlConnection implements PooledConnection {
     return this.#isUsable;
   }
 
-  /** True when the first statement opens a transaction by itself (autocommit is off). */
   get isTransactional(): boolean {
     return this.#isTransactional;
   }

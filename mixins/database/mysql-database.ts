@@ -22,15 +22,24 @@ import {
   isLockTimeout,
   isUnanswered,
 } from "./database-error.ts";
-import { type MysqlAddress, MysqlConnection, type StatementObserver } from "./mysql-connection.ts";
+import {
+  type DatabaseConnection,
+  type MysqlAddress,
+  MysqlConnection,
+  type StatementObserver,
+} from "./mysql-connection.ts";
 
-export interface MysqlDatabaseOptions extends MysqlAddress {
+export interface DatabaseOptions {
+  readonly schema: string;
   readonly poolSize: number;
   readonly log: Log;
-  readonly onStatement?: StatementObserver;
   /** In [0, 1); for the jitter of retries. */
   readonly random?: () => number;
   readonly acquireTimeoutMs?: number;
+}
+
+export interface MysqlDatabaseOptions extends MysqlAddress, DatabaseOptions {
+  readonly onStatement?: StatementObserver;
   readonly queryTimeoutMs?: number;
 }
 
@@ -55,7 +64,18 @@ const ROLLBACK = sql("transaction.rollback", "ROLLBACK");
 const PING = sql("ping", "SELECT 1");
 
 export function createDatabase(options: MysqlDatabaseOptions): Database {
-  return new MysqlDatabase(options);
+  const queryTimeoutMs = options.queryTimeoutMs ?? QUERY_TIMEOUT_MS;
+  return databaseOver(options, () =>
+    MysqlConnection.open(options, queryTimeoutMs, options.onStatement),
+  );
+}
+
+/** A database whose connections somebody else opens. */
+export function databaseOver(
+  options: DatabaseOptions,
+  open: () => Promise<DatabaseConnection>,
+): Database {
+  return new PooledDatabase(options, open);
 }
 
 /** What one run of a transaction came to. */
@@ -64,15 +84,14 @@ type RunResult<T> =
   | { readonly kind: "again"; readonly error: unknown }
   | { readonly kind: "commit_unknown"; readonly error: unknown };
 
-class MysqlDatabase implements Database {
+class PooledDatabase implements Database {
   readonly schema: string;
-  readonly #pool: ConnectionPool<MysqlConnection>;
+  readonly #pool: ConnectionPool<DatabaseConnection>;
   readonly #log: Log;
   readonly #random: () => number;
   #lastSuccessAt = Number.NEGATIVE_INFINITY;
 
-  constructor(options: MysqlDatabaseOptions) {
-    const queryTimeoutMs = options.queryTimeoutMs ?? QUERY_TIMEOUT_MS;
+  constructor(options: DatabaseOptions, open: () => Promise<DatabaseConnection>) {
     this.schema = options.schema;
     this.#log = options.log;
     this.#random = options.random ?? Math.random;
@@ -80,7 +99,7 @@ class MysqlDatabase implements Database {
       sizeMax: options.poolSize,
       queueLengthMax: options.poolSize * QUEUE_LENGTH_PER_CONNECTION,
       acquireTimeoutMs: options.acquireTimeoutMs ?? ACQUIRE_TIMEOUT_MS,
-      open: () => MysqlConnection.open(options, queryTimeoutMs, options.onStatement),
+      open,
     });
   }
 
@@ -111,7 +130,7 @@ class MysqlDatabase implements Database {
     }
   }
 
-  async #acquire(isTransactional: boolean): Promise<MysqlConnection> {
+  async #acquire(isTransactional: boolean): Promise<DatabaseConnection> {
     const connection = await this.#pool.acquire(
       isTransactional ? suitsTransaction : suitsStatement,
     );
@@ -158,7 +177,7 @@ class MysqlDatabase implements Database {
     work: (tx: Transaction) => Promise<T>,
   ): Promise<RunResult<T> | { kind: "commit_unknown"; error: unknown }> {
     const connection = await this.#acquire(true);
-    const tx = new MysqlTransaction(connection);
+    const tx = new PooledTransaction(connection);
     let value: T;
     try {
       value = await work(tx);
@@ -184,7 +203,7 @@ class MysqlDatabase implements Database {
   }
 
   /** A refused business rule or a duplicate leaves a sound connection; anything else is in doubt. */
-  async #rollBack(connection: MysqlConnection, failure: unknown): Promise<void> {
+  async #rollBack(connection: DatabaseConnection, failure: unknown): Promise<void> {
     const isSound =
       connection.isUsable &&
       (isPlatformError(failure) || isDuplicateKey(failure) || isLockConflict(failure));
@@ -226,7 +245,7 @@ class MysqlDatabase implements Database {
     resolve: (tx: Transaction) => Promise<CommitResolution<T>>,
   ): Promise<CommitResolution<T>> {
     const connection = await this.#acquire(true);
-    const tx = new MysqlTransaction(connection);
+    const tx = new PooledTransaction(connection);
     try {
       const found = await resolve(tx);
       tx.finish();
@@ -257,13 +276,13 @@ class MysqlDatabase implements Database {
   }
 }
 
-class MysqlTransaction implements Transaction {
+class PooledTransaction implements Transaction {
   readonly kind = "transaction";
-  readonly #connection: MysqlConnection;
+  readonly #connection: DatabaseConnection;
   #isOpen = true;
   #failure: unknown;
 
-  constructor(connection: MysqlConnection) {
+  constructor(connection: DatabaseConnection) {
     this.#connection = connection;
   }
 
@@ -322,11 +341,11 @@ function isDeliberate(error: unknown, doom: unknown): boolean {
   return error !== doom && isPlatformError(error);
 }
 
-function suitsTransaction(connection: MysqlConnection): boolean {
+function suitsTransaction(connection: DatabaseConnection): boolean {
   return connection.isTransactional;
 }
 
-function suitsStatement(connection: MysqlConnection): boolean {
+function suitsStatement(connection: DatabaseConnection): boolean {
   return !connection.isTransactional;
 }
 
