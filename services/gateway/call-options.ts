@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { CallMeta } from "../../mixins/service.ts";
 import { parseTraceparent } from "../../mixins/tracing/traceparent.ts";
 import type { PlatformNode } from "../node.ts";
+import { saleToBuyFrom } from "./fast-lane/buy-request.ts";
 import { requestIdOf } from "./http-errors.ts";
 import { API_PREFIX } from "./route-table.ts";
 
@@ -41,6 +42,9 @@ function metaOf(requestId: string | undefined, traceparent: string | undefined):
   };
 }
 
-function isPlacing({ method, url = "" }: IncomingMessage): boolean {
-  return method === "POST" && url === `${API_PREFIX}/orders`;
+/** Of the purchases in a flash sale only a share comes this way: those that are to be traced. */
+function isPlacing(request: IncomingMessage): boolean {
+  const { method, url } = request;
+  const isOrder = method === "POST" && url === `${API_PREFIX}/orders`;
+  return isOrder || saleToBuyFrom(request) !== undefined;
 }

@@ -1,6 +1,8 @@
 // The parts of the fast lane, with nothing running: what it takes, what it refuses by itself, and what it
 // tells a buyer for each answer of the sale's service.
 import assert from "node:assert/strict";
+import { IncomingMessage, ServerResponse } from "node:http";
+import { Socket } from "node:net";
 import { setImmediate as endOfTurn } from "node:timers/promises";
 import { ERROR_CATALOGUE } from "../../services/contracts/errors.ts";
 import type { Admission, AdmissionOutcome } from "../../services/contracts/seckill.ts";
@@ -15,6 +17,8 @@ import {
   bearerOf,
   saleToBuyFrom,
 } from "../../services/gateway/fast-lane/buy-request.ts";
+import { type CallOptions, createCallOptions } from "../../services/gateway/call-options.ts";
+import { createFastLane, type LaneParts } from "../../services/gateway/fast-lane/fast-lane.ts";
 import { createTurnBatches } from "../../services/gateway/fast-lane/turn-batches.ts";
 import { silentLog as log } from "../support/database.ts";
 
@@ -74,6 +78,37 @@ describe("the fast lane's request", () => {
     assert.notEqual(attemptOf({ "idempotency-key": "k2" }, "request-1"), first);
     assert.equal(attemptOf({}, "request-1"), "request-1");
     assert.ok(attemptOf({ "idempotency-key": "x".repeat(255) }, "request-1").length <= 64);
+  });
+});
+
+describe("a request whose trace is wanted", () => {
+  const requestOf = (method: string, headers: Record<string, string> = {}): IncomingMessage =>
+    Object.assign(new IncomingMessage(new Socket()), { method, url: BUY, headers });
+  const response = new ServerResponse(requestOf("POST"));
+
+  it("is left to the ordinary way, as is a sale that is not known", () => {
+    const laneOf = (isKnown: boolean) =>
+      createFastLane({
+        snapshots: { find: () => (isKnown ? { id: SALE } : undefined) },
+        isTraced: () => true,
+        clock: fakeClock(),
+      } as unknown as LaneParts);
+    assert.equal(laneOf(true).take(requestOf("POST"), response), false);
+    assert.equal(laneOf(false).take(requestOf("POST"), response), false);
+  });
+
+  it("is traced there, whatever the ratio, and a caller's decision is followed", () => {
+    const settings = { JAEGER_ENDPOINT: "http://127.0.0.1:1/api/traces", TRACE_RATIO: 0 };
+    const fill = createCallOptions({ settings, random: () => 0.5 } as never);
+    const isSampled = (request: IncomingMessage): boolean | undefined => {
+      const options: CallOptions = {};
+      fill(options, request, response);
+      return options.parentSpan?.sampled;
+    };
+    const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-00`;
+    assert.equal(isSampled(requestOf("POST")), true);
+    assert.equal(isSampled(requestOf("GET")), false);
+    assert.equal(isSampled(requestOf("POST", { traceparent })), false);
   });
 });
 

@@ -4,7 +4,8 @@
 //
 // Order of the guards, cheapest and most refusing first: load, token, limits, window, sold-out mark,
 // pass. What the lane does not know it does not refuse: the gate and the commit decide. A sale that is not
-// known here yet is bought from the ordinary way, where its service checks the pass.
+// known here yet is bought from the ordinary way, where its service checks the pass; so is a request whose
+// trace is wanted, for the lane makes no spans.
 //
 // The limits of this route are each node's own: no round trip stands between a buyer and the gate.
 // A buyer who spreads his requests over n gateways can send n times as many; he still gets one unit.
@@ -38,6 +39,8 @@ export interface LaneParts {
   readonly admissions: Admissions;
   readonly load: Pick<LoadGuard, "isOverloaded" | "enter" | "leave">;
   readonly clock: Clock;
+  /** Whether the trace of this request is wanted. */
+  readonly isTraced: (request: IncomingMessage) => boolean;
   /** Head fields for a browser on another site, names and values in turn; none for unknown sites. */
   readonly corsOf: (origin: string) => readonly string[];
   readonly onLimited: (rule: string) => void;
@@ -92,7 +95,7 @@ class SaleLane implements FastLane {
   take(request: IncomingMessage, response: ServerResponse): boolean {
     const saleId = saleToBuyFrom(request);
     const sale = saleId === undefined ? undefined : this.#parts.snapshots.find(saleId);
-    if (sale === undefined) return false;
+    if (sale === undefined || this.#parts.isTraced(request)) return false;
     const { headers } = request;
     const given = headers["x-request-id"];
     const isGood = typeof given === "string" && REQUEST_ID_FORM.test(given);

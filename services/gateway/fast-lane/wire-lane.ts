@@ -1,7 +1,9 @@
 // Puts the fast lane together for one gateway: its ports are actions of the sale's service, its figures
 // go to the metrics every few seconds and to the live view.
+import type { IncomingMessage } from "node:http";
 import type { PlatformNode } from "../../node.ts";
 import { createPurchasePasses } from "../../../mixins/auth/purchase-passes.ts";
+import { parseTraceparent } from "../../../mixins/tracing/traceparent.ts";
 import { call } from "../../contracts/actions.ts";
 import { createClientAddress } from "../client-address.ts";
 import { createCors } from "../preflight.ts";
@@ -61,6 +63,7 @@ export function wireFastLane(node: PlatformNode, sessions: Sessions): WiredLane 
     }),
     load,
     clock,
+    isTraced: createSampling(node),
     corsOf: createCors(settings.CORS_ORIGINS),
     onLimited: (rule) => metrics.increment("app_rate_limited_total", { rule }),
     onAnswer: (answered) => {
@@ -85,6 +88,15 @@ export function wireFastLane(node: PlatformNode, sessions: Sessions): WiredLane 
       snapshots.stop();
       load.stop();
     },
+  };
+}
+
+/** Follows the caller's decision; without one takes its share, which the ordinary way then traces. */
+function createSampling({ settings, random }: PlatformNode): (request: IncomingMessage) => boolean {
+  if (settings.JAEGER_ENDPOINT === "") return () => false;
+  return ({ headers: { traceparent } }) => {
+    const parent = parseTraceparent(typeof traceparent === "string" ? traceparent : undefined);
+    return parent?.isSampled ?? random() < settings.TRACE_RATIO;
   };
 }
 
