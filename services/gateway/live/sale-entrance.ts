@@ -15,6 +15,7 @@ import { livePageHandlers } from "./live-page.ts";
 import { createSaleEvents } from "./sale-events.ts";
 import { saleEvent } from "./sale-feed.ts";
 
+const NOT_KNOWN = { rule: "additionalProperties", message: "is not known" } as const;
 const SALE_ID_FORM = /^[1-9][0-9]{0,18}$/;
 
 export interface SaleEntrance {
@@ -48,6 +49,8 @@ export function createSaleEntrance(node: PlatformNode, sessions: Sessions): Sale
       async "gateway.watchSale"({ request, path }) {
         const id = path["id"] ?? "";
         if (!SALE_ID_FORM.test(id)) throw new PlatformError("SECKILL_SALE_NOT_FOUND");
+        const unknown = Object.keys(request.query).map((field) => ({ field, ...NOT_KNOWN }));
+        if (unknown.length > 0) throw new PlatformError("VALIDATION_FAILED", unknown);
         return saleEvent(await call(request.$ctx, "seckill.getSale", { id }));
       },
     },
