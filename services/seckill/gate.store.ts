@@ -181,13 +181,14 @@ class RedisGate implements Gate {
   }
 
   async pending(input: GateEpoch & { readonly cursor?: string | undefined }): Promise<PendingPage> {
-    const keys = this.#keys(input);
-    const runId = await this.#currentRun();
-    const [run, [next, fields]] = await Promise.all([
-      this.#redis.hget(keys.pending, RUN_FIELD),
-      this.#redis.hscan(keys.pending, input.cursor ?? "0", "COUNT", GATE_PAGE_MAX),
-    ]);
-    if (run !== runId) return { members: [], next: undefined };
+    const { pending } = this.#keys(input);
+    const [isLoaded, [next, fields]] = await this.#ofThisRun((runId) =>
+      Promise.all([
+        this.#redis.hget(pending, RUN_FIELD).then((run) => run === runId),
+        this.#redis.hscan(pending, input.cursor ?? "0", "COUNT", GATE_PAGE_MAX),
+      ]),
+    );
+    if (!isLoaded) return { members: [], next: undefined };
     return { members: membersOf(fields), next: next === "0" ? undefined : next };
   }
 

@@ -25,11 +25,18 @@ export interface GateBench {
   close(): void;
 }
 
-/** @param redisUrl the shared server unless given. */
-export async function openGate(redisUrl?: string): Promise<GateBench> {
+export interface GateBenchOptions {
+  /** The shared server unless given. */
+  readonly redisUrl?: string;
+  /** The product's unless given; longer where a test sends more than one server can answer in time. */
+  readonly commandTimeoutMs?: number;
+}
+
+export async function openGate(options: GateBenchOptions = {}): Promise<GateBench> {
+  const { redisUrl, ...changes } = options;
   const url = redisUrl ?? (await testServers()).redisUrl;
   const namespace = `t${randomBytes(5).toString("hex")}`;
-  const redis = createRedis(url, { name: namespace, log: silentLog });
+  const redis = createRedis(url, { name: namespace, log: silentLog, ...changes });
   if (!(await whenRedisReady(redis, READY_TIMEOUT_MS))) throw new Error("Redis is away");
   return {
     redis,
