@@ -37,6 +37,7 @@ export const SUITES: readonly Suite[] = [
   { name: "integration", timeoutMs: 10 * MINUTE_MS, needsServers: true, jobs: 2 },
   { name: "property", timeoutMs: 8 * MINUTE_MS, needsServers: true, jobs: 2 },
   { name: "e2e", timeoutMs: 15 * MINUTE_MS, needsServers: true, jobs: 2 },
+  { name: "security", timeoutMs: 8 * MINUTE_MS, needsServers: true, jobs: 2 },
 ];
 
 /** The suite's test files, in a fixed order. */

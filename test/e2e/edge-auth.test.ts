@@ -1,6 +1,6 @@
 // Who may do what, against somebody who makes tokens, replays old ones, or sits on the bus himself.
 import assert from "node:assert/strict";
-import { createHmac, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { ServiceBroker } from "moleculer";
 import { loadSettings } from "../../config/load.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
@@ -11,23 +11,12 @@ import { systemClock } from "../../services/kernel/clock.ts";
 import { eventually } from "../support/eventually.ts";
 import { HttpClient } from "../support/http-client.ts";
 import { API, openShop, type Shop, TOKEN_KEY } from "../support/shop.ts";
+import { encode, type Json, read, sign } from "../support/tokens.ts";
 
 const ME = `${API}/users/me`;
 /** What the contract promises for the end of a session. */
 const REVOKED_WITHIN_MS = 5_000;
 const PASSWORD = "correct horse battery staple";
-
-type Json = Readonly<Record<string, unknown>>;
-
-const encode = (value: Json): string => Buffer.from(JSON.stringify(value)).toString("base64url");
-const decode = (part = ""): Json => JSON.parse(Buffer.from(part, "base64url").toString()) as Json;
-const hmac = (text: string, key: string, hash = "sha256"): string =>
-  createHmac(hash, key).update(text).digest("base64url");
-
-function sign(header: Json, claims: Json, { key = TOKEN_KEY, hash = "sha256" } = {}): string {
-  const body = `${encode(header)}.${encode(claims)}`;
-  return `${body}.${hmac(body, key, hash)}`;
-}
 
 describe("the guard of the edge", function () {
   this.timeout(120_000);
@@ -41,9 +30,7 @@ describe("the guard of the edge", function () {
     shop = await openShop();
     buyer = await shop.customer();
     token = buyer.pair.access_token;
-    const [first, second] = token.split(".");
-    header = decode(first);
-    claims = decode(second);
+    ({ header, claims } = read(token));
   });
 
   const statusWith = async (bearer: string): Promise<number> =>

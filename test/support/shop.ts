@@ -30,6 +30,8 @@ export const SETTLE_TIMEOUT_MS = 20_000;
 const SETTLE = { timeoutMs: SETTLE_TIMEOUT_MS, intervalMs: 150 } as const;
 export const ADMIN_EMAIL = "admin@shop.test";
 export const ADMIN_PASSWORD = "an admin of the tests";
+/** Of every customer that a test registers. */
+export const CUSTOMER_PASSWORD = "correct horse battery staple";
 export const WEBHOOK_SECRET = `whsec_${Buffer.from("a webhook key that only these tests use!").toString("base64")}`;
 /** Signs the access tokens; known to the tests that forge some. */
 export const TOKEN_KEY = "a signing key of the tests 7c1f90d2b4";
@@ -86,7 +88,7 @@ export class Shop {
   /** Registers somebody and signs him in. */
   async customer(): Promise<HttpClient & { readonly email: string; readonly pair: TokenPair }> {
     const email = `${randomUUID()}@example.test`;
-    const password = "correct horse battery staple";
+    const password = CUSTOMER_PASSWORD;
     const client = new HttpClient(this.url);
     assert.equal((await client.post(`${API}/auth/register`, { email, password })).status, 201);
     const login = await client.post<TokenPair>(`${API}/auth/login`, { email, password });
@@ -188,29 +190,9 @@ export class Shop {
   }
 
   /** Sends a callback as a provider would, signed unless told otherwise. */
-  callback(
-    payment: Pick<Payment, "id" | "amount">,
-    changes: CallbackChanges = {},
-  ): Promise<Answer> {
-    const id = changes.webhookId ?? randomUUID();
-    const timestamp = String(Math.floor(Date.now() / 1_000) + (changes.ageS ?? 0));
-    const rawBody = JSON.stringify({
-      payment_id: payment.id,
-      status: changes.status ?? "succeeded",
-      amount: changes.amount ?? payment.amount,
-      provider_ref: changes.providerRef ?? `ref-${payment.id}`,
-    });
-    const key = Buffer.from((changes.secret ?? WEBHOOK_SECRET).slice("whsec_".length), "base64");
-    const signature = createHmac("sha256", key).update(`${id}.${timestamp}.${rawBody}`);
-    return this.visitor().send("POST", `${API}/payments/${changes.path ?? payment.id}/callbacks`, {
-      rawBody: changes.tamper === true ? rawBody.replace("succeeded", "succeeded ") : rawBody,
-      headers: {
-        "webhook-id": id,
-        "webhook-timestamp": timestamp,
-        "webhook-signature": `v1,${signature.digest("base64")}`,
-        ...changes.headers,
-      },
-    });
+  callback(payment: PaymentFacts, changes: CallbackChanges = {}): Promise<Answer> {
+    const path = `${API}/payments/${changes.path ?? payment.id}/callbacks`;
+    return this.visitor().send("POST", path, signedCallback(payment, changes));
   }
 
   /** Waits until every invariant holds, and fails with what does not. */
@@ -229,6 +211,34 @@ export class Shop {
       throw new Error(`broken: ${JSON.stringify(broken, null, 1)}`, { cause: error });
     });
   }
+}
+
+type PaymentFacts = Pick<Payment, "id" | "amount">;
+
+/** Body and headers of a provider's callback. */
+export function signedCallback(
+  payment: PaymentFacts,
+  changes: CallbackChanges = {},
+): { readonly rawBody: string; readonly headers: Readonly<Record<string, string>> } {
+  const id = changes.webhookId ?? randomUUID();
+  const timestamp = String(Math.floor(Date.now() / 1_000) + (changes.ageS ?? 0));
+  const rawBody = JSON.stringify({
+    payment_id: payment.id,
+    status: changes.status ?? "succeeded",
+    amount: changes.amount ?? payment.amount,
+    provider_ref: changes.providerRef ?? `ref-${payment.id}`,
+  });
+  const key = Buffer.from((changes.secret ?? WEBHOOK_SECRET).slice("whsec_".length), "base64");
+  const signature = createHmac("sha256", key).update(`${id}.${timestamp}.${rawBody}`);
+  return {
+    rawBody: changes.tamper === true ? rawBody.replace("succeeded", "succeeded ") : rawBody,
+    headers: {
+      "webhook-id": id,
+      "webhook-timestamp": timestamp,
+      "webhook-signature": `v1,${signature.digest("base64")}`,
+      ...changes.headers,
+    },
+  };
 }
 
 export interface CallbackChanges {
