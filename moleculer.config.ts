@@ -9,7 +9,9 @@ import {
 } from "./mixins/resilience/middlewares.ts";
 import type { CallMeta } from "./mixins/service.ts";
 import { createJaegerExporter } from "./mixins/tracing/jaeger-exporter.ts";
+import { sampledTracingMiddleware } from "./mixins/tracing/sampled-tracing.middleware.ts";
 import { TypeBoxValidator } from "./mixins/validation/validator.ts";
+import { systemClock } from "./services/kernel/clock.ts";
 
 const CALL_LEVEL_MAX = 20;
 const DEPENDENCY_INTERVAL_MS = 100;
@@ -61,7 +63,7 @@ export function brokerOptions({ settings, nodeId, middlewares }: BrokerParts): B
       check: isConnectionError,
     },
     internalMiddlewares: false,
-    middlewares: [...middlewares, ...MIDDLEWARE_ORDER] as (Middleware | string)[],
+    middlewares: [...middlewares, ...MIDDLEWARE_ORDER.map(ownTracing)] as (Middleware | string)[],
     tracing: tracingOptions(settings),
     metrics: false,
     // main.ts owns the signals: readiness goes off and listeners close before the broker stops.
@@ -70,6 +72,11 @@ export function brokerOptions({ settings, nodeId, middlewares }: BrokerParts): B
       throw error;
     },
   };
+}
+
+/** Our tracing stands where Moleculer's stands, and makes spans only for what is sampled. */
+function ownTracing(name: (typeof MIDDLEWARE_ORDER)[number]): Middleware | string {
+  return name === "Tracing" ? sampledTracingMiddleware(systemClock) : name;
 }
 
 export function natsOptions(url: string): object {

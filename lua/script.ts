@@ -36,6 +36,7 @@ export function defineScript<const K extends Names, const A extends Names, Reply
   const text = readFileSync(new URL(`./${name}.lua`, import.meta.url), "utf8");
   checkHeader(name, text, definition);
   const sha = createHash("sha1").update(text).digest("hex");
+  namesBySha.set(sha, name);
   return {
     name,
     async run(redis, keys, args) {
@@ -44,6 +45,13 @@ export function defineScript<const K extends Names, const A extends Names, Reply
       return definition.reply(await evaluate(redis, { sha, text }, keyList.length, list));
     },
   };
+}
+
+const namesBySha = new Map<string, string>();
+
+/** Name of a defined script by what EVALSHA sends; for metrics and spans. */
+export function scriptName(sha: unknown): string | undefined {
+  return typeof sha === "string" ? namesBySha.get(sha) : undefined;
 }
 
 async function evaluate(

@@ -3,11 +3,13 @@ import type { Redis } from "ioredis";
 import { type DatabaseSchema, databaseCredentials } from "../config/database.ts";
 import type { Settings } from "../config/schema.ts";
 import { createBus, type EventBus } from "../mixins/channels/jetstream.ts";
+import type { PoolFigures } from "../mixins/database/connection-pool.ts";
 import type { Database } from "../mixins/database/database.ts";
 import { createDatabase } from "../mixins/database/mysql-database.ts";
 import type { Log } from "../mixins/log.ts";
 import type { Metrics } from "../mixins/metrics/metrics.ts";
-import { createRedis } from "../mixins/redis/redis.ts";
+import { type CommandObserver, createRedis } from "../mixins/redis/redis.ts";
+import type { TellServerSpan } from "../mixins/tracing/server-spans.ts";
 
 export interface Dependency {
   readonly name: string;
@@ -19,8 +21,12 @@ export interface Connections {
   /** The pool of one schema with its own user. */
   database(schema: DatabaseSchema): Database;
   redis(): Redis;
+  /** For Redis clients that a service opens for itself. */
+  readonly onRedisCommand: CommandObserver;
   bus(): EventBus;
   dependencies(): readonly Dependency[];
+  /** Figures of the pools, by schema. */
+  readonly pools: () => ReadonlyMap<string, PoolFigures>;
   /** Closes every connection, newest first. */
   close(): Promise<void>;
 }
@@ -35,12 +41,16 @@ export interface ConnectionParts {
   readonly log: Log;
   readonly random: () => number;
   readonly metrics: Metrics;
+  /** Undefined when this process does not trace. */
+  readonly tellSpan: TellServerSpan | undefined;
 }
 
 export function createConnections(parts: ConnectionParts): Connections {
   const { settings, nodeId, log } = parts;
+  const onRedisCommand = redisObserver(parts);
   const open: Connection[] = [];
   const databases = new Map<DatabaseSchema, Database>();
+  const poolReaders = new Map<string, () => PoolFigures>();
   let redis: Redis | undefined;
   let bus: EventBus | undefined;
 
@@ -48,7 +58,7 @@ export function createConnections(parts: ConnectionParts): Connections {
     database(schema) {
       const known = databases.get(schema);
       if (known !== undefined) return known;
-      const database = openDatabase(parts, schema);
+      const database = openDatabase(parts, schema, (read) => void poolReaders.set(schema, read));
       databases.set(schema, database);
       open.push({
         name: `mysql:${schema}`,
@@ -57,9 +67,14 @@ export function createConnections(parts: ConnectionParts): Connections {
       });
       return database;
     },
+    onRedisCommand,
     redis() {
       if (redis !== undefined) return redis;
-      const client = createRedis(settings.REDIS_URL, { name: nodeId, log });
+      const client = createRedis(settings.REDIS_URL, {
+        name: nodeId,
+        log,
+        onCommand: onRedisCommand,
+      });
       redis = client;
       open.push({
         name: "redis",
@@ -86,6 +101,7 @@ export function createConnections(parts: ConnectionParts): Connections {
       return created;
     },
     dependencies: () => open,
+    pools: () => new Map([...poolReaders].map(([schema, read]) => [schema, read()])),
     async close() {
       for (const connection of open.reverse()) {
         await connection.close().catch((error: unknown) => {
@@ -97,17 +113,37 @@ export function createConnections(parts: ConnectionParts): Connections {
 }
 
 function openDatabase(
-  { settings, log, random, metrics }: ConnectionParts,
+  { settings, log, random, metrics, tellSpan }: ConnectionParts,
   schema: DatabaseSchema,
+  onPool: (read: () => PoolFigures) => void,
 ): Database {
   return createDatabase({
     ...databaseCredentials(settings, schema),
     poolSize: settings.DATABASE_POOL_SIZE,
     log,
     random,
-    onStatement: (statement, ms, isOk) => {
-      metrics.observe("app_statement_duration_ms", { statement }, ms);
-      if (!isOk) metrics.increment("app_statement_errors_total", { statement });
+    onStatement: (one) => {
+      metrics.observe("app_statement_duration_ms", { statement: one.name }, one.ms);
+      if (!one.isOk) metrics.increment("app_statement_errors_total", { statement: one.name });
+      tellSpan?.("mysql", one);
+    },
+    onPool: (read) => {
+      onPool(read);
+      metrics.onCollect(() => {
+        const { open, idle, waiting, sizeMax } = read();
+        metrics.set("app_database_connections", { schema, state: "busy" }, open - idle);
+        metrics.set("app_database_connections", { schema, state: "idle" }, idle);
+        metrics.set("app_database_connections_max", { schema }, sizeMax);
+        metrics.set("app_database_waiting", { schema }, waiting);
+      });
     },
   });
+}
+
+function redisObserver({ metrics, tellSpan }: ConnectionParts): CommandObserver {
+  return (one) => {
+    metrics.observe("app_redis_command_duration_ms", { command: one.name }, one.ms);
+    if (!one.isOk) metrics.increment("app_redis_command_errors_total", { command: one.name });
+    tellSpan?.("redis", one);
+  };
 }

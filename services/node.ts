@@ -16,6 +16,7 @@ import {
   failureMiddleware,
 } from "../mixins/resilience/middlewares.ts";
 import { continueContextMiddleware } from "../mixins/tracing/continue-context.middleware.ts";
+import { createServerSpans } from "../mixins/tracing/server-spans.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { type Connections, createConnections } from "./connections.ts";
 import { call } from "./contracts/actions.ts";
@@ -70,7 +71,8 @@ export function createNode(options: NodeOptions): PlatformNode {
     continueContextMiddleware(),
   ];
   const broker = new ServiceBroker(brokerOptions({ settings, nodeId, middlewares }));
-  const connections = createConnections({ settings, nodeId, log, random, metrics });
+  const tellSpan = createServerSpans(broker.tracer, clock);
+  const connections = createConnections({ settings, nodeId, log, random, metrics, tellSpan });
   const ids = createIds({
     lease: (request) => call(broker, "user.leaseWorkerId", request),
     clock,

@@ -2,7 +2,12 @@
 import type { ServiceSchema } from "moleculer";
 import type { Settings } from "../config/schema.ts";
 import { resolveServices } from "../config/roles.ts";
-import { createPrometheusService } from "../mixins/metrics/prometheus.service.ts";
+import { showQueues } from "../mixins/database/queue-metrics.ts";
+import { createNodeReporter } from "../mixins/metrics/node-report.ts";
+import {
+  createPrometheusService,
+  createReportService,
+} from "../mixins/metrics/prometheus.service.ts";
 import { createNode, type NodeOptions, type PlatformNode } from "./node.ts";
 import { SERVICE_MODULES } from "./units.ts";
 
@@ -19,7 +24,7 @@ export interface RunningNode {
 export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const node = createNode(options);
   try {
-    node.broker.createService(exposition(node));
+    for (const service of observation(node)) node.broker.createService(service);
     for (const unit of unitsOf(options.settings)) {
       const module = await SERVICE_MODULES[unit]();
       node.broker.createService(module.wire(node));
@@ -34,8 +39,13 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   return { node, stop: () => (stopping ??= stopNode(node)) };
 }
 
-function exposition({ metrics, settings }: PlatformNode): ServiceSchema {
-  return createPrometheusService({ metrics, host: settings.HOST, port: settings.METRICS_PORT });
+/** What shows the node to others: its metrics port, and its report for the operations page. */
+function observation({ metrics, settings, clock, pools }: PlatformNode): readonly ServiceSchema[] {
+  showQueues(metrics);
+  return [
+    createPrometheusService({ metrics, host: settings.HOST, port: settings.METRICS_PORT }),
+    createReportService(createNodeReporter({ metrics, clock, pools })),
+  ];
 }
 
 function unitsOf(settings: Settings): ReturnType<typeof resolveServices>["units"] {

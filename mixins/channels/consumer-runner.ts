@@ -71,6 +71,9 @@ export interface RunnerStats {
   readonly duplicates: number;
   readonly failed: number;
   readonly deadLettered: number;
+  /** Events that came more than once, and events given back to come again, since the start. */
+  readonly redelivered: number;
+  readonly retried: number;
   /** Transactions committed; applied / batches is the mean size of a batch. */
   readonly batches: number;
   /** Age of the youngest event of the last batch when it was applied, by this node's clock. */
@@ -82,7 +85,15 @@ export class ConsumerRunner {
   readonly #subscription: Subscription;
   readonly #alarm = new Alarm();
   readonly #tries = new LRUCache<string, number>({ max: FAILING_EVENTS_MAX });
-  readonly #counts = { applied: 0, duplicates: 0, failed: 0, deadLettered: 0, batches: 0 };
+  readonly #counts = {
+    applied: 0,
+    duplicates: 0,
+    failed: 0,
+    deadLettered: 0,
+    redelivered: 0,
+    retried: 0,
+    batches: 0,
+  };
   #lastLagMs = 0;
   #unsubscribe: (() => void) | undefined;
   #running: Promise<void> | undefined;
@@ -179,11 +190,15 @@ export class ConsumerRunner {
         unsettled.delete(source);
         source.term();
       }
-      for (const group of groups) await this.#settleGroup(group, settle);
+      for (const group of groups) {
+        if (group[0]?.isRepeated === true) this.#counts.redelivered += group.length;
+        await this.#settleGroup(group, settle);
+      }
       this.#outages = 0;
     } catch (error) {
       this.#outages += 1;
       log.warn({ err: error, event: definition.event }, "consumer waits for a server");
+      this.#counts.retried += unsettled.size;
       for (const message of unsettled) message.nak(this.#retryDelayMs(this.#outages));
     } finally {
       clearInterval(heartbeat);
@@ -220,6 +235,7 @@ export class ConsumerRunner {
     const about = { err: error, event: definition.event, event_id: event.id, tries };
     if (tries < limits.triesMax) {
       log.warn(about, "event could not be applied, will be tried again");
+      this.#counts.retried += 1;
       settle(delivery, (message) => message.nak(this.#retryDelayMs(tries)));
       return;
     }

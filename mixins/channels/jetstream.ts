@@ -17,6 +17,7 @@ import type { EventMessage } from "./envelope.ts";
 import { createOutboxHints, type OutboxHints } from "./outbox-hints.ts";
 import { createPull, type Pull } from "./pull.ts";
 import { createStreamPublisher, type StreamPublisher } from "./stream-publisher.ts";
+import { readStreams, type StreamState } from "./stream-states.ts";
 import { pause, within } from "./timing.ts";
 import {
   consumerConfigs,
@@ -64,6 +65,8 @@ export interface EventBus extends OutboxHints {
   pull(subscription: Subscription): Pull;
   /** Calls the listener after every (re)connect; returns how to stop that. */
   onConnected(listener: () => void): () => void;
+  /** How full the streams of this platform are, and how far their consumers. */
+  streams(): Promise<readonly StreamState[]>;
   close(): Promise<void>;
 }
 
@@ -147,6 +150,10 @@ class JetStreamBus implements EventBus {
     this.#listeners.add(listener);
     if (this.#isConnected) queueMicrotask(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  async streams(): Promise<readonly StreamState[]> {
+    return await readStreams(this.#require().manager, this.namespace);
   }
 
   async close(): Promise<void> {

@@ -8,6 +8,8 @@
 import { isPlatformError, PlatformError } from "../../services/contracts/errors.ts";
 import { assert } from "../../services/kernel/assert.ts";
 import { currentContext, type RequestContext, runInContext } from "../context.ts";
+import { isSampled } from "../tracing/traceparent.ts";
+import { type QueueFigures, queueFigures } from "./queue-figures.ts";
 
 /** What is left of a failed batch after this time is refused: those behind it wait as well. */
 const ONE_BY_ONE_MS_MAX = 3_000;
@@ -63,6 +65,7 @@ export function createCommitQueue<Command, Outcome>(
 
 class GroupCommitQueue<Command, Outcome> implements CommitQueue<Command, Outcome> {
   readonly #options: CommitQueueOptions<Command, Outcome>;
+  readonly #figures: QueueFigures;
   #waiting: Waiting<Command, Outcome>[] = [];
   #running: Promise<void> | undefined;
   #isDraining = false;
@@ -72,6 +75,7 @@ class GroupCommitQueue<Command, Outcome> implements CommitQueue<Command, Outcome
   constructor(options: CommitQueueOptions<Command, Outcome>) {
     assert(options.batchSizeMax >= 1, "a batch holds one command at least");
     this.#options = options;
+    this.#figures = queueFigures(options.name);
   }
 
   get stats(): CommitQueueStats {
@@ -85,6 +89,7 @@ class GroupCommitQueue<Command, Outcome> implements CommitQueue<Command, Outcome
     }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ command, context: currentContext(), resolve, reject });
+      this.#figures.waiting += 1;
       this.#running ??= this.#run();
     });
   }
@@ -99,8 +104,9 @@ class GroupCommitQueue<Command, Outcome> implements CommitQueue<Command, Outcome
     await new Promise(setImmediate);
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, this.#options.batchSizeMax);
+      this.#figures.waiting -= batch.length;
       // Not of the request that found the queue idle: it may have been answered long ago.
-      await runInContext(batch[0]?.context, () => this.#commitBatch(batch));
+      await runInContext(leadContext(batch), () => this.#commitBatch(batch));
     }
     // No await between the last look at the queue and this: a submit cannot fall in between.
     this.#running = undefined;
@@ -138,12 +144,22 @@ class GroupCommitQueue<Command, Outcome> implements CommitQueue<Command, Outcome
         `${this.#options.name} must answer each of ${batch.length} commands`,
       );
       this.#committed += batch.length;
+      this.#figures.flushed += 1;
+      this.#figures.commands += batch.length;
       for (const [index, outcome] of outcomes.entries()) settle(batch[index], outcome);
       return undefined;
     } catch (error) {
+      this.#figures.failed += 1;
       return error instanceof Error ? error : new Error(String(error));
     }
   }
+}
+
+/** A batch runs for one of its requests: for one that is traced, if there is any. */
+function leadContext(
+  batch: readonly { readonly context: RequestContext | undefined }[],
+): RequestContext | undefined {
+  return (batch.find(({ context }) => isSampled(context?.traceparent)) ?? batch[0])?.context;
 }
 
 /** Whether trying again, alone or together, would only meet the same. */

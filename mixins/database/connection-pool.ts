@@ -18,6 +18,16 @@ export interface PoolOptions<C extends PooledConnection> {
   readonly open: () => Promise<C>;
 }
 
+export interface PoolFigures {
+  /** Connections that are open or being opened. */
+  readonly open: number;
+  /** Of those, how many nobody uses. */
+  readonly idle: number;
+  /** Callers that wait for one. */
+  readonly waiting: number;
+  readonly sizeMax: number;
+}
+
 interface Waiter<C> {
   readonly resolve: (connection: C) => void;
   readonly reject: (error: unknown) => void;
@@ -36,6 +46,11 @@ export class ConnectionPool<C extends PooledConnection> {
 
   constructor(options: PoolOptions<C>) {
     this.#options = options;
+  }
+
+  get figures(): PoolFigures {
+    const { sizeMax } = this.#options;
+    return { open: this.#size, idle: this.#idle.length, waiting: this.#waiters.length, sizeMax };
   }
 
   /**

@@ -1,6 +1,8 @@
 // One connection to MySQL or MariaDB with the session every service relies on: UTC, strict mode,
 // READ COMMITTED, bounded lock and statement times. The only place that knows vendor variables.
 import { type Connection, type ConnectionOptions, createConnection } from "mysql2";
+import { currentContext } from "../context.ts";
+import type { ObservedCommand } from "../metrics/observed-command.ts";
 import { sql, type Statement } from "./database.ts";
 import { describeFailure, type ServerError } from "./database-error.ts";
 import type { PooledConnection } from "./connection-pool.ts";
@@ -35,8 +37,8 @@ export interface MysqlAddress {
   readonly schema: string;
 }
 
-/** Called after each statement with its name, duration in milliseconds and whether it succeeded. */
-export type StatementObserver = (name: string, ms: number, ok: boolean) => void;
+/** Called after each statement. */
+export type StatementObserver = (statement: ObservedCommand) => void;
 
 /** A session of its own on a server. */
 export interface DatabaseConnection extends PooledConnection {
@@ -120,12 +122,19 @@ export class MysqlConnection implements DatabaseConnection {
    * unusable: the driver does not cancel anything, and the next query would wait behind it.
    */
   query(statement: Statement, params?: readonly unknown[]): Promise<unknown> {
-    const startedAt = this.#observe === undefined ? 0 : performance.now();
+    const observe = this.#observe;
+    const startedAt = observe === undefined ? 0 : performance.now();
+    const context = observe === undefined ? undefined : currentContext();
     return new Promise((resolve, reject) => {
       this.#connection.query(
         { sql: statement.sql, values: params as unknown[], timeout: this.#queryTimeoutMs },
         (error: ServerError | null, result: unknown) => {
-          this.#observe?.(statement.name, performance.now() - startedAt, error === null);
+          observe?.({
+            name: statement.name,
+            ms: performance.now() - startedAt,
+            isOk: error === null,
+            context,
+          });
           if (error === null) {
             resolve(result);
             return;

@@ -5,7 +5,7 @@ import { isPlatformError, PlatformError } from "../../services/contracts/errors.
 import { assert } from "../../services/kernel/assert.ts";
 import { type Backoff, backoffDelayMs } from "../../services/kernel/backoff.ts";
 import type { Log } from "../log.ts";
-import { ConnectionPool } from "./connection-pool.ts";
+import { ConnectionPool, type PoolFigures } from "./connection-pool.ts";
 import {
   type CommitResolution,
   type Database,
@@ -33,6 +33,8 @@ export interface DatabaseOptions {
   readonly schema: string;
   readonly poolSize: number;
   readonly log: Log;
+  /** Given, once, the way to read the pool's figures. */
+  readonly onPool?: (read: () => PoolFigures) => void;
   /** In [0, 1); for the jitter of retries. */
   readonly random?: () => number;
   readonly acquireTimeoutMs?: number;
@@ -101,6 +103,7 @@ class PooledDatabase implements Database {
       acquireTimeoutMs: options.acquireTimeoutMs ?? ACQUIRE_TIMEOUT_MS,
       open,
     });
+    options.onPool?.(() => this.#pool.figures);
   }
 
   async rows<Row extends object>(

@@ -18,21 +18,33 @@ export type MetricSink = (
 ) => void;
 
 export interface MetricsSource extends Metrics {
+  /** Everybody attached is told of everything from then on. */
   attach(sink: MetricSink): void;
   collect(): void;
+  /** Tells listeners that this node does not call an action of a node for now, or does again. */
+  circuit(name: string, isOpen: boolean): void;
+  onCircuit(listener: CircuitListener): void;
 }
 
+type CircuitListener = (name: string, isOpen: boolean) => void;
+
 export function createMetrics(): MetricsSource {
-  let sink: MetricSink | undefined;
+  const sinks: MetricSink[] = [];
+  const tell: MetricSink = (name, method, labels, value) => {
+    for (const sink of sinks) sink(name, method, labels, value);
+  };
   const collectors: (() => void)[] = [];
+  const circuitListeners: CircuitListener[] = [];
   return {
-    increment: (name, labels, by = 1) => sink?.(name, "inc", labels, by),
-    observe: (name, labels, value) => sink?.(name, "observe", labels, value),
-    set: (name, labels, value) => sink?.(name, "set", labels, value),
+    increment: (name, labels, by = 1) => tell(name, "inc", labels, by),
+    observe: (name, labels, value) => tell(name, "observe", labels, value),
+    set: (name, labels, value) => tell(name, "set", labels, value),
     onCollect: (collect) => void collectors.push(collect),
-    attach: (target) => {
-      sink = target;
+    attach: (sink) => void sinks.push(sink),
+    circuit(name, isOpen) {
+      for (const listener of circuitListeners) listener(name, isOpen);
     },
+    onCircuit: (listener) => void circuitListeners.push(listener),
     collect() {
       for (const collect of collectors) collect();
     },

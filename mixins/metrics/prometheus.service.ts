@@ -3,8 +3,11 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Context, ServiceSchema } from "moleculer";
 import Prometheus from "moleculer-prometheus";
+import { nodeContract } from "../../services/contracts/node.ts";
+import { implement } from "../service.ts";
 import { METRICS } from "./catalogue.ts";
 import type { MetricsSource } from "./metrics.ts";
+import type { NodeReporter } from "./node-report.ts";
 
 const COLLECT_INTERVAL_MS = 5_000;
 const LOOP_RESOLUTION_MS = 20;
@@ -24,6 +27,14 @@ export interface ExpositionParts {
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
+}
+
+/** The node's own service: its contract is asked of every node by itself. */
+export function createReportService(reporter: NodeReporter): ServiceSchema {
+  return {
+    name: "node",
+    actions: implement(nodeContract, { report: () => Promise.resolve(reporter.report()) }),
+  };
 }
 
 export function createPrometheusService({ metrics, host, port }: ExpositionParts): ServiceSchema {
@@ -74,10 +85,12 @@ function circuitListeners(metrics: MetricsSource): NonNullable<ServiceSchema["ev
   return {
     "$circuit-breaker.opened": listener(({ nodeID, action }) => {
       open.add(`${nodeID} ${action}`);
+      metrics.circuit(`${action} on ${nodeID}`, true);
       metrics.increment("app_circuit_breaker_opened_total", { action });
     }),
     "$circuit-breaker.closed": listener(({ nodeID, action }) => {
       open.delete(`${nodeID} ${action}`);
+      metrics.circuit(`${action} on ${nodeID}`, false);
     }),
   };
 }

@@ -1,8 +1,11 @@
 // A Redis client that fails fast: a command that cannot be sent now is refused, one without an
 // answer in time is given up, and nothing is ever sent a second time behind the caller's back.
 // A time-out does not undo the command: what is sent must be idempotent by an id the caller gives.
-import { Redis } from "ioredis";
+import { type Command, Redis } from "ioredis";
+import { scriptName } from "../../lua/script.ts";
+import { currentContext } from "../context.ts";
 import type { Log } from "../log.ts";
+import type { ObservedCommand } from "../metrics/observed-command.ts";
 
 export interface RedisOptions {
   /** Shown in CLIENT LIST and in log lines. */
@@ -12,7 +15,11 @@ export interface RedisOptions {
   readonly commandTimeoutMs?: number;
   /** Sends the commands of one event-loop turn together; for clients of many small reads. */
   readonly isAutoPipelined?: boolean;
+  /** Told of every command that was answered or failed. */
+  readonly onCommand?: CommandObserver | undefined;
 }
+
+export type CommandObserver = (command: ObservedCommand) => void;
 
 const COMMAND_TIMEOUT_MS = 300;
 const CONNECT_TIMEOUT_MS = 1_000;
@@ -33,6 +40,7 @@ export function createRedis(url: string, options: RedisOptions): Redis {
     keepAlive: KEEP_ALIVE_MS,
     retryStrategy: (attempt) => Math.min(attempt * RECONNECT_STEP_MS, RECONNECT_DELAY_MS_MAX),
   });
+  if (options.onCommand !== undefined) observeCommands(client, options.onCommand);
   let isAway = false;
   // An "error" event without a listener would end the process; one line per outage is enough.
   client.on("error", (error: Error) => {
@@ -44,6 +52,21 @@ export function createRedis(url: string, options: RedisOptions): Redis {
     isAway = false;
   });
   return client;
+}
+
+/** Every command goes through sendCommand, whichever way it was given: alone or in a pipeline. */
+function observeCommands(client: Redis, observe: CommandObserver): void {
+  const send = client.sendCommand.bind(client);
+  client.sendCommand = (command: Command, stream) => {
+    const startedAt = performance.now();
+    const context = currentContext();
+    const name = scriptName(command.args[0]) ?? command.name;
+    const tell = (isOk: boolean) => (): void => {
+      observe({ name, ms: performance.now() - startedAt, isOk, context });
+    };
+    (command.promise as Promise<unknown>).then(tell(true), tell(false));
+    return send(command, stream);
+  };
 }
 
 /** Resolves when the client is connected or `timeoutMs` have passed; true when it is connected. */

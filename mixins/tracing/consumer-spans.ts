@@ -11,7 +11,8 @@ export interface ConsumerSpan {
   readonly traceID: string;
   readonly sampled: boolean;
   setError(error: unknown): unknown;
-  finish(): unknown;
+  /** By the wall clock; now when absent. */
+  finish(endedMs?: number): unknown;
 }
 
 /** Moleculer's tracer, as far as it is needed. */

@@ -18,6 +18,11 @@ export function parseTraceparent(header: string | undefined): TraceParent | unde
   return { traceId, parentId, isSampled: (Number.parseInt(flags, 16) & 1) === 1 };
 }
 
+/** The cheap look at a header this platform has written itself. */
+export function isSampled(traceparent: string | undefined): boolean {
+  return traceparent?.endsWith("-01") === true;
+}
+
 export function formatTraceparent({ traceId, parentId, isSampled }: TraceParent): string {
   return `00-${traceId}-${parentId}-${isSampled ? "01" : "00"}`;
 }

@@ -16,23 +16,27 @@ import { call } from "../contracts/actions.ts";
 import { auditorContract, type DeadLetter, type InvariantResult } from "../contracts/auditor.ts";
 import { type Clock, SECOND_MS } from "../kernel/clock.ts";
 import type { PlatformNode } from "../node.ts";
+import { type Backlogs, createBacklogs } from "./backlogs.ts";
 import { createDeadLetterList, type DeadLetterList, splitId } from "./dead-letter-list.ts";
 import { storySources, tellOrder } from "./order-story.ts";
 import { createReceiptWatch } from "./receipt-watch.ts";
 import { type SchemaNames, schemaNames } from "./schema-names.ts";
 import { createRounds } from "./rounds.ts";
+import { createServerWatch } from "./server-watch.ts";
 
 /** How long messages, deadlines and retries may take in the running shop before it is a violation. */
 const GRACE_S = 60;
 /** A hold may outlive the payment window by this much: the provider is being asked. */
 const HOLD_EXTRA_S = 600;
 const ROUND_INTERVAL_MS = 10 * SECOND_MS;
+const SERVERS_INTERVAL_MS = 5 * SECOND_MS;
 
 export interface AuditorDeps {
   readonly database: Database;
   readonly schemas: SchemaNames;
   readonly invariants: readonly PreparedInvariant[];
   readonly deadLetters: DeadLetterList;
+  readonly backlogs: Backlogs;
   readonly clock: Clock;
 }
 
@@ -51,11 +55,13 @@ export function wire(node: PlatformNode): ServiceSchema {
   });
   const schemas = schemaNames(settings);
   const deadLetters = createDeadLetterList(database, schemas);
+  const backlogs = createBacklogs(database, schemas);
   const rounds = createRounds({
     database,
     invariants,
     watches: EVENT_ROUTES.map((route) => createReceiptWatch(database, route, nameOf)),
     deadLetters,
+    backlogs,
     republish: async (owner, outboxIds) =>
       (await call(broker, `${owner}-worker.republish`, { outbox_ids: [...outboxIds] })).republished,
     metrics,
@@ -63,15 +69,29 @@ export function wire(node: PlatformNode): ServiceSchema {
     log,
   });
   const background = repeatEvery(ROUND_INTERVAL_MS, log, () => rounds.run());
+  const watch = createServerWatch({ database, redis: node.redis(), bus: node.bus(), metrics, log });
+  const servers = repeatEvery(SERVERS_INTERVAL_MS, log, () => watch.look());
   return {
-    ...createAuditorService({ database, schemas, invariants, deadLetters, clock }),
-    started: () => background.start(),
-    stopped: () => background.stop(),
+    ...createAuditorService({
+      database,
+      schemas,
+      invariants,
+      deadLetters,
+      backlogs,
+      clock,
+    }),
+    started() {
+      background.start();
+      servers.start();
+    },
+    async stopped() {
+      await Promise.all([background.stop(), servers.stop()]);
+    },
   };
 }
 
 export function createAuditorService(deps: AuditorDeps): ServiceSchema {
-  const { database, schemas, deadLetters } = deps;
+  const { database, schemas, deadLetters, backlogs } = deps;
   const sources = storySources(schemas);
 
   const settle = async (
@@ -92,6 +112,15 @@ export function createAuditorService(deps: AuditorDeps): ServiceSchema {
         async invariants() {
           const items = await runAll(deps);
           return { holds: items.every(({ violations }) => violations === 0), items };
+        },
+        async backlogs() {
+          const [outboxes, sagas, open] = await Promise.all([
+            backlogs.outboxes(),
+            backlogs.sagas(),
+            deadLetters.countOpen(),
+          ]);
+          const letters = [...open].map(([owner, count]) => ({ owner, open: count }));
+          return { outboxes, sagas, dead_letters: letters };
         },
         listDeadLetters: ({ params }) => deadLetters.list(params),
         replayDeadLetter: ({ params, ctx }) => settle(ctx, params.id, "replayDeadLetter"),

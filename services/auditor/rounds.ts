@@ -5,7 +5,8 @@ import type { Database } from "../../mixins/database/database.ts";
 import type { Log } from "../../mixins/log.ts";
 import type { Metrics } from "../../mixins/metrics/metrics.ts";
 import type { EventOwner } from "../contracts/events.ts";
-import type { Clock } from "../kernel/clock.ts";
+import { type Clock, SECOND_MS } from "../kernel/clock.ts";
+import type { Backlogs } from "./backlogs.ts";
 import type { DeadLetterList } from "./dead-letter-list.ts";
 import type { ReceiptWatch } from "./receipt-watch.ts";
 
@@ -17,6 +18,7 @@ export interface RoundDeps {
   readonly invariants: readonly PreparedInvariant[];
   readonly watches: readonly ReceiptWatch[];
   readonly deadLetters: Pick<DeadLetterList, "countOpen">;
+  readonly backlogs: Pick<Backlogs, "sagas">;
   /** Asks the owner's worker; answers how many it publishes again. */
   readonly republish: (owner: EventOwner, outboxIds: readonly string[]) => Promise<number>;
   readonly metrics: Pick<Metrics, "set">;
@@ -32,6 +34,10 @@ export interface Rounds {
 export function createRounds(deps: RoundDeps): Rounds {
   const { clock, log } = deps;
   let restUntil = Number.NEGATIVE_INFINITY;
+  let checkedAt = clock.monotonic();
+  const showAge = (): void => {
+    deps.metrics.set("app_audit_age_s", undefined, (clock.monotonic() - checkedAt) / SECOND_MS);
+  };
 
   const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
     try {
@@ -48,11 +54,18 @@ export function createRounds(deps: RoundDeps): Rounds {
         await attempt(`receipts ${owner} to ${consumer}`, () => republishLost(deps, watch));
       }
       await attempt("dead letters", () => showDeadLetters(deps));
+      await attempt("sagas", () => showSagas(deps));
+      showAge();
       if (clock.monotonic() < restUntil) return;
       const startedAt = clock.monotonic();
+      let checked = 0;
       for (const invariant of deps.invariants) {
-        await attempt(invariant.name, () => checkOne(deps, invariant));
+        await attempt(invariant.name, async () => {
+          await checkOne(deps, invariant);
+          checked += 1;
+        });
       }
+      if (checked === deps.invariants.length) checkedAt = clock.monotonic();
       const tookMs = clock.monotonic() - startedAt;
       restUntil = clock.monotonic() + tookMs * REST_PER_WORK;
     },
@@ -70,6 +83,13 @@ async function republishLost({ republish, log }: RoundDeps, watch: ReceiptWatch)
 async function showDeadLetters({ deadLetters, metrics }: RoundDeps): Promise<void> {
   for (const [owner, open] of await deadLetters.countOpen()) {
     metrics.set("app_dead_letters_open", { owner }, open);
+  }
+}
+
+async function showSagas({ backlogs, metrics }: RoundDeps): Promise<void> {
+  for (const { type, open, overdue } of await backlogs.sagas()) {
+    metrics.set("app_sagas_open", { type }, open);
+    metrics.set("app_sagas_overdue", { type }, overdue);
   }
 }
 

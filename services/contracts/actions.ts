@@ -8,6 +8,7 @@ import type { EventOwner } from "./events.ts";
 import { gatewayContract } from "./gateway.ts";
 import { inventoryContract } from "./inventory.ts";
 import type { messagingContract } from "./messaging.ts";
+import { nodeContract } from "./node.ts";
 import { orderContract } from "./order.ts";
 import { paymentContract } from "./payment.ts";
 import { productContract } from "./product.ts";
@@ -24,6 +25,7 @@ export const CALL_ORDER = [
   "inventory",
   "product",
   "user",
+  "node",
 ] as const;
 
 export const CONTRACTS = {
@@ -35,6 +37,7 @@ export const CONTRACTS = {
   inventory: inventoryContract,
   product: productContract,
   user: userContract,
+  node: nodeContract,
 } as const satisfies Record<string, ServiceContract>;
 
 export type ServiceName = keyof typeof CONTRACTS;

@@ -45,6 +45,22 @@ export const StoryEntry = Type.Object({
   details: Type.Unknown(),
 });
 
+export const OutboxState = Type.Object({
+  owner: Type.String(),
+  /** Events that are not published yet. */
+  waiting: Type.Integer(),
+  oldest_age_ms: Type.Integer(),
+});
+export type OutboxState = Static<typeof OutboxState>;
+
+export const SagaState = Type.Object({
+  type: Type.String(),
+  open: Type.Integer(),
+  /** Open ones whose turn was a minute ago and more. */
+  overdue: Type.Integer(),
+});
+export type SagaState = Static<typeof SagaState>;
+
 const TAG = { tag: "Administration" } as const;
 
 export const auditorContract = defineContract({
@@ -55,6 +71,22 @@ export const auditorContract = defineContract({
     idempotent: true,
     timeoutMs: 30_000,
     rest: { method: "GET", path: "/admin/invariants", summary: "Every invariant, run now", ...TAG },
+  },
+  backlogs: {
+    params: Strict({}),
+    result: Type.Object({
+      outboxes: Type.Array(OutboxState),
+      sagas: Type.Array(SagaState),
+      dead_letters: Type.Array(Type.Object({ owner: Type.String(), open: Type.Integer() })),
+    }),
+    auth: "admin",
+    idempotent: true,
+    rest: {
+      method: "GET",
+      path: "/admin/backlogs",
+      summary: "What waits: events, sagas, dead letters",
+      ...TAG,
+    },
   },
   listDeadLetters: {
     params: Strict({

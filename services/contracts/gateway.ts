@@ -1,7 +1,8 @@
 // Contract of what the gateway answers by itself.
 import { type Static, Type } from "@sinclair/typebox";
-import { Id, Money, Strict, Timestamp } from "../kernel/schema.ts";
+import { Id, Money, Nullable, Strict, Timestamp } from "../kernel/schema.ts";
 import { defineContract } from "./contract.ts";
+import { NodeReport } from "./node.ts";
 import { SaleStatus } from "./seckill.ts";
 
 /** What everybody is told of a sale. */
@@ -17,7 +18,32 @@ export const SaleEvent = Type.Object({
 });
 export type SaleEvent = Static<typeof SaleEvent>;
 
+/** Nodes shown at once. */
+export const NODES_SHOWN_MAX = 200;
+
+export const NodeView = Type.Object({
+  id: Type.String(),
+  is_available: Type.Boolean(),
+  version: Nullable(Type.String()),
+  services: Type.Array(Type.String()),
+  /** Null when the node did not answer in time. */
+  report: Nullable(NodeReport),
+});
+export type NodeView = Static<typeof NodeView>;
+
 export const gatewayContract = defineContract({
+  listNodes: {
+    params: Strict({}),
+    result: Type.Object({ items: Type.Array(NodeView, { maxItems: NODES_SHOWN_MAX }) }),
+    auth: "admin",
+    idempotent: true,
+    rest: {
+      method: "GET",
+      path: "/admin/nodes",
+      summary: "Every node of the cluster: what it runs and how it is doing",
+      tag: "Administration",
+    },
+  },
   createIdempotencyToken: {
     params: Strict({}),
     result: Type.Object({ token: Type.String(), expires_at: Timestamp }),

@@ -60,7 +60,7 @@ export function wire(node: PlatformNode): ServiceSchema {
     },
     compositions: createCompositions(log),
     fallbacks: FALLBACKS,
-    own: { ...ownActions(clock), ...sales.own },
+    own: { ...ownActions(node), ...sales.own },
   });
   return createGatewayService({ node, routes, handler, sessions, sales });
 }

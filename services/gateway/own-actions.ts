@@ -1,5 +1,7 @@
 // Routes that the gateway carries out itself or hands on as raw bytes.
 import { randomBytes } from "node:crypto";
+import type { ServiceBroker } from "moleculer";
+import type { Log } from "../../mixins/log.ts";
 import { call } from "../contracts/actions.ts";
 import { PlatformError } from "../contracts/errors.ts";
 import type { Clock } from "../kernel/clock.ts";
@@ -7,6 +9,8 @@ import type { Exchange } from "./api-handler.ts";
 import { isForm } from "./body.ts";
 import { sendText } from "./http-errors.ts";
 import { IDEMPOTENCY_TOKEN_LIFETIME_MS } from "./limits.ts";
+import { listNodes } from "./node-list.ts";
+import { refuseQuery } from "./query.ts";
 
 const TOKEN_BYTES = 18;
 const ID_FORM = /^[1-9][0-9]{0,18}$/;
@@ -21,10 +25,20 @@ const SIGNATURE_HEADERS = [
   "wechatpay-serial",
 ] as const;
 
+export interface OwnActionParts {
+  readonly broker: ServiceBroker;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
 export type OwnActions = Readonly<Record<string, (exchange: Exchange) => Promise<unknown>>>;
 
-export function ownActions(clock: Clock): OwnActions {
+export function ownActions({ broker, clock, log }: OwnActionParts): OwnActions {
   return {
+    async "gateway.listNodes"({ request }) {
+      refuseQuery(request.query);
+      return await listNodes(broker, log);
+    },
     "gateway.createIdempotencyToken": () =>
       Promise.resolve({
         token: randomBytes(TOKEN_BYTES).toString("base64url"),

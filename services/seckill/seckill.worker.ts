@@ -52,6 +52,8 @@ export function wire(node: PlatformNode): ServiceSchema {
         log,
         random,
         failpoint,
+        metrics,
+        tracer: broker.tracer,
       }),
     ],
     started() {

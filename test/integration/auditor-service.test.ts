@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { EVENT_ROUTES } from "../../mixins/auditor/message-invariants.ts";
 import { must } from "../../services/kernel/assert.ts";
+import { createBacklogs } from "../../services/auditor/backlogs.ts";
 import { createReceiptWatch } from "../../services/auditor/receipt-watch.ts";
 import { createDeadLetterList } from "../../services/auditor/dead-letter-list.ts";
 import { createRounds } from "../../services/auditor/rounds.ts";
@@ -116,6 +117,7 @@ describe("the auditor", function () {
       invariants: [],
       watches: EVENT_ROUTES.map((route) => createReceiptWatch(auditor, route, nameOf)),
       deadLetters: createDeadLetterList(auditor, schemaNames(schemas.settings)),
+      backlogs: createBacklogs(auditor, schemaNames(schemas.settings)),
       republish: async (owner, ids) => {
         asked.push({ owner, ids });
         const params = { outbox_ids: [...ids] };

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { sql } from "../../mixins/database/database.ts";
 import type { Database, Transaction } from "../../mixins/database/database.ts";
 import { DatabaseError, isDuplicateKey } from "../../mixins/database/database-error.ts";
+import type { ObservedCommand } from "../../mixins/metrics/observed-command.ts";
 import { isPlatformError, PlatformError } from "../../services/contracts/errors.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 
@@ -236,19 +237,20 @@ describe("the MySQL database", () => {
   });
 
   it("tells each statement's name and duration to the observer, never its values", async () => {
-    const seen: [string, number, boolean][] = [];
-    const observed = schema.database("order", { onStatement: (...args) => seen.push(args) });
+    const seen: ObservedCommand[] = [];
+    const observed = schema.database("order", { onStatement: (one) => seen.push(one) });
     await observed.run(INSERT, [[["x", "1"]]]);
     await observed.run(INSERT, [[["x", "1"]]]).catch(() => undefined);
-    const own = seen.filter(([name]) => name === "inbox.insert");
+    const own = seen.filter(({ name }) => name === "inbox.insert");
     assert.deepEqual(
-      own.map(([name, , ok]) => [name, ok]),
+      own.map(({ name, isOk }) => [name, isOk]),
       [
         ["inbox.insert", true],
         ["inbox.insert", false],
       ],
     );
-    assert.ok(own.every(([, ms]) => ms > 0 && ms < 5_000));
+    assert.ok(own.every(({ ms }) => ms > 0 && ms < 5_000));
+    assert.deepEqual(Object.keys(own[0] ?? {}).sort(), ["context", "isOk", "ms", "name"]);
   });
 
   it("waits for what is under way when it is closed, and refuses what comes later", async () => {

@@ -54,7 +54,7 @@ export async function inventoryNode(
 ): Promise<InventoryNode> {
   const statements: string[] = [];
   const database = schemas.database("inventory", {
-    onStatement: (name) => void statements.push(name),
+    onStatement: ({ name }) => void statements.push(name),
   });
   const namespace = `t${randomBytes(5).toString("hex")}`;
   const redis = createRedis(redisUrl ?? (await testServers()).redisUrl, {

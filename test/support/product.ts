@@ -69,7 +69,7 @@ export async function productNode(
   );
   const statements: string[] = [];
   const database = schemas.database("product", {
-    onStatement: (name) => void statements.push(name),
+    onStatement: ({ name }) => void statements.push(name),
     ...(options.mysqlPort === undefined ? {} : { host: "127.0.0.1", port: options.mysqlPort }),
   });
   const node: PlatformNode = {

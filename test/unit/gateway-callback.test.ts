@@ -1,6 +1,7 @@
 // A provider's callback on its way through the gateway: the bytes that were signed go on as they came.
 import assert from "node:assert/strict";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { ServiceBroker } from "moleculer";
 import { ERROR_CATALOGUE, type ErrorSlug, PlatformError } from "../../services/contracts/errors.ts";
 import { systemClock } from "../../services/kernel/clock.ts";
 import { type ApiRequest, createApiHandler } from "../../services/gateway/api-handler.ts";
@@ -10,6 +11,7 @@ import { closeHttpServer, createHttpServer } from "../../services/gateway/http-s
 import { ownActions } from "../../services/gateway/own-actions.ts";
 import { publicRoutes } from "../../services/gateway/route-table.ts";
 import { ANONYMOUS } from "../../services/gateway/authenticate.ts";
+import { silentLog } from "../support/database.ts";
 
 const FORM = "application/x-www-form-urlencoded; charset=utf-8";
 const PAYMENT_ID = "4611686018427387904";
@@ -31,7 +33,11 @@ async function listen(answer: (received: Received) => Promise<null>) {
     limits: { user: OFF, ip: OFF, node: OFF },
     compositions: {},
     fallbacks: {},
-    own: ownActions(systemClock),
+    own: ownActions({
+      broker: new ServiceBroker({ logger: false }),
+      clock: systemClock,
+      log: silentLog,
+    }),
   });
   const server = createHttpServer((request: IncomingMessage, response: ServerResponse) => {
     const $ctx = {
