@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { errorSlug } from "../../services/contracts/errors.ts";
 import { APPLY_FAILPOINTS } from "../../services/payment/apply-callbacks.ts";
 import { OPEN_FAILPOINTS } from "../../services/payment/open-payment.ts";
+import { sql } from "../../mixins/database/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { OLD_SECRET, newId, PaymentRig } from "../support/payment.ts";
 
@@ -231,6 +232,34 @@ describe("payments", () => {
        GROUP BY cause_type, cause_id HAVING SUM(amount) <> 0) AS causes`,
     );
     assert.equal(Number(sums?.broken), 0);
+  });
+
+  it("are captured once each when many buyers pay, fail and pay again at the same time", async () => {
+    const payments = await Promise.all(Array.from({ length: 20 }, () => opened()));
+    const attempts = await Promise.allSettled(
+      payments.flatMap((payment) => [
+        rig.simulate(payment, "succeeded"),
+        rig.simulate(payment, "failed"),
+        rig.simulate(payment, "succeeded"),
+      ]),
+    );
+    const succeeded = attempts.filter((_attempt, index) => index % 3 !== 1);
+    assert.ok(succeeded.every(({ status }) => status === "fulfilled"));
+    await Promise.all(payments.map(({ id }) => rig.when(id, "succeeded")));
+    const ids = payments.map(({ id }) => id);
+    const books = await rig.provider.database.rows<{ status: string; told: string }>(
+      sql(
+        "test.charges",
+        `SELECT c.status, SUM(d.body LIKE '%succeeded%') AS told FROM charges AS c
+         JOIN deliveries AS d ON d.payment_id = c.payment_id
+         WHERE c.payment_id IN (?) GROUP BY c.payment_id, c.status`,
+      ),
+      [ids],
+    );
+    assert.deepEqual(
+      books.map(({ status, told }) => [status, Number(told)]),
+      ids.map(() => ["captured", 1]),
+    );
   });
 
   it("is captured by the provider's own signed callback, sent until it is taken", async () => {

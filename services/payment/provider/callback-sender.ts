@@ -7,7 +7,13 @@ import { type Clock, MINUTE_MS, SECOND_MS } from "../../kernel/clock.ts";
 import type { HttpClient } from "../channels/json-http.ts";
 import { callbackPath } from "../channels/shop-url.ts";
 import { signWebhook } from "../channels/standard-webhook.ts";
-import { claimDeliveries, type Delivery, markRefused, markTaken } from "./provider.repository.ts";
+import {
+  claimDeliveries,
+  type Delivery,
+  markRefused,
+  markTaken,
+  TAKEN_STATUS,
+} from "./provider.repository.ts";
 
 /** Callbacks of one turn; they are sent at the same time. */
 const BATCH_MAX = 32;
@@ -29,20 +35,26 @@ export interface SenderDeps {
 /** One turn; true when there may be more that is due. */
 export async function sendCallbacks(deps: SenderDeps): Promise<boolean> {
   const claimed = await claimDeliveries(deps.database, BATCH_MAX, LEASE_MS);
-  await Promise.all(claimed.map((delivery) => sendOne(deps, delivery)));
+  const taken: string[] = [];
+  await Promise.all(
+    claimed.map(async (delivery) => {
+      if (await sendOne(deps, delivery)) taken.push(delivery.id);
+    }),
+  );
+  // Together, after the slowest: a crash before it sends some once more, which is allowed.
+  if (taken.length > 0) await markTaken(deps.database, taken);
   return claimed.length === BATCH_MAX;
 }
 
-async function sendOne(deps: SenderDeps, delivery: Delivery): Promise<void> {
+/** Whether the shop has taken it; a refusal is noted here. */
+async function sendOne(deps: SenderDeps, delivery: Delivery): Promise<boolean> {
   const { database, random } = deps;
   const status = await post(deps, delivery).catch(() => NO_ANSWER);
-  if (status >= 200 && status < 300) {
-    await markTaken(database, delivery.id, status);
-    return;
-  }
+  if (status === TAKEN_STATUS) return true;
   const attempts = delivery.attempts + 1;
   const delayMs = attempts < ATTEMPTS_MAX ? backoffDelayMs(BACKOFF, attempts, random) : undefined;
   await markRefused(database, delivery.id, status, delayMs);
+  return false;
 }
 
 async function post({ http, key, clock }: SenderDeps, delivery: Delivery): Promise<number> {

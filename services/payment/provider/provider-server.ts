@@ -4,6 +4,7 @@ import { timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { TSchema } from "@sinclair/typebox";
 import { Type } from "@sinclair/typebox";
+import { type CommitQueue, createCommitQueue } from "../../../mixins/database/commit-queue.ts";
 import type { Database } from "../../../mixins/database/database.ts";
 import type { Log } from "../../../mixins/log.ts";
 import { faultsOf } from "../../../mixins/validation/ajv.ts";
@@ -23,7 +24,7 @@ import {
   closeCharges,
   queryCharges,
   registerCharges,
-  simulate,
+  simulateAll,
 } from "./provider.repository.ts";
 
 const HOST = "127.0.0.1";
@@ -31,6 +32,8 @@ const BODY_BYTES_MAX = 256 * 1024;
 const REQUEST_TIMEOUT_MS = 10 * SECOND_MS;
 const KEEP_ALIVE_MS = 60 * SECOND_MS;
 const LISTEN_RETRY_MS = SECOND_MS;
+const SIMULATIONS_PER_COMMIT_MAX = 128;
+const SIMULATIONS_WAITING_MAX = 2_048;
 
 const CapturedRequest = Strict({
   day: Type.String({ format: "date" }),
@@ -115,6 +118,7 @@ function operationsOf({
   database,
   onDelivery,
 }: ProviderServerDeps): ReadonlyMap<string, Operation> {
+  const simulations = simulationQueue(database);
   return new Map<string, Operation>([
     [
       PROVIDER_PATHS.register,
@@ -158,7 +162,7 @@ function operationsOf({
       {
         schema: SimulateRequest,
         run: async (body: SimulateRequest) => {
-          const isDone = await simulate(database, body);
+          const isDone = await simulations.submit(body);
           onDelivery();
           return isDone ? 204 : 409;
         },
@@ -175,6 +179,15 @@ function operationsOf({
       },
     ],
   ]);
+}
+
+function simulationQueue(database: Database): CommitQueue<SimulateRequest, boolean> {
+  return createCommitQueue({
+    name: "provider.simulate",
+    batchSizeMax: SIMULATIONS_PER_COMMIT_MAX,
+    queueLengthMax: SIMULATIONS_WAITING_MAX,
+    commit: (requests) => simulateAll(database, requests),
+  });
 }
 
 async function answer(

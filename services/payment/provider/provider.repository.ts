@@ -1,6 +1,6 @@
 // The mock provider's books. A charge's row is locked before its status changes; what is to be sent
 // to the shop is stored in the same transaction as the change it tells of.
-import { type Database, sql, type Transaction } from "../../../mixins/database/database.ts";
+import { type Database, sql } from "../../../mixins/database/database.ts";
 import { DAY_MS } from "../../kernel/clock.ts";
 import { must } from "../../kernel/assert.ts";
 import type {
@@ -12,6 +12,8 @@ import type {
 } from "./provider-api.ts";
 
 const US_PER_MS = 1_000;
+/** The one status with which the shop takes a callback. */
+export const TAKEN_STATUS = 204;
 /** Of a charge that was closed before it was registered. */
 const NO_CURRENCY = "N/A";
 const COLUMNS = "payment_id, amount, currency, status, provider_ref, captured_at";
@@ -30,18 +32,20 @@ const CLOSE = sql(
   "provider.charges.close",
   "UPDATE charges SET status = 'closed' WHERE payment_id IN (?) AND status <> 'captured'",
 );
+/** Of rows that are there and locked: an insert is only the form in which many can be given. */
 const CAPTURE = sql(
   "provider.charges.capture",
-  `UPDATE charges SET status = 'captured', amount = ?, currency = ?, captured_at = NOW(3)
-   WHERE payment_id = ?`,
+  `INSERT INTO charges (payment_id, amount, currency, status, provider_ref) VALUES ?
+   ON DUPLICATE KEY UPDATE status = 'captured', amount = VALUES(amount),
+     currency = VALUES(currency), captured_at = NOW(3)`,
 );
 const FAIL = sql(
   "provider.charges.fail",
-  "UPDATE charges SET status = 'failed' WHERE payment_id = ? AND status = 'open'",
+  "UPDATE charges SET status = 'failed' WHERE payment_id IN (?) AND status = 'open'",
 );
 const DELIVER = sql(
   "provider.deliveries.add",
-  `INSERT INTO deliveries (webhook_id, payment_id, body) VALUES (?, ?, ?)
+  `INSERT INTO deliveries (webhook_id, payment_id, body) VALUES ?
    ON DUPLICATE KEY UPDATE next_at = IF(delivered_at IS NULL, NOW(3), NULL)`,
 );
 const CAPTURED = sql(
@@ -137,37 +141,53 @@ export async function closeCharges(
 }
 
 /**
- * Does what the charge's buyer would do. A success is possible after the charge was closed: money
- * that was on its way already. Answers false for a failure of a captured charge.
+ * Does what the charges' buyers would do, in their order, in one transaction. A success is possible
+ * after the charge was closed: money that was on its way already. Answers, at the same index, false
+ * for a failure of a captured charge.
  */
-export async function simulate(database: Database, request: SimulateRequest): Promise<boolean> {
-  const { charge, outcome } = request;
+export async function simulateAll(
+  database: Database,
+  requests: readonly SimulateRequest[],
+): Promise<readonly boolean[]> {
+  const charges = new Map(requests.map(({ charge }) => [charge.payment_id, charge]));
+  const ids = [...charges.keys()].sort();
   return await database.transaction("provider.simulate", async (tx) => {
-    await tx.run(REGISTER, [[newRow(charge, "open")]]);
-    const row = must(await tx.row<ChargeRow>(LOCK, [[charge.payment_id]]), "a registered charge");
-    if (row.status === "captured" && outcome === "failed") return false;
-    if (outcome === "failed") await tx.run(FAIL, [charge.payment_id]);
-    else if (row.status !== "captured") {
-      await tx.run(CAPTURE, [charge.amount, charge.currency, charge.payment_id]);
+    const opened = ids.map((id) => newRow(must(charges.get(id), "an asked charge"), "open"));
+    await tx.run(REGISTER, [opened]);
+    const rows = await tx.rows<ChargeRow>(LOCK, [ids]);
+    const isCaptured = new Set(
+      rows.filter(({ status }) => status === "captured").map(({ payment_id }) => payment_id),
+    );
+    const captures: SimulateRequest["charge"][] = [];
+    const done = requests.map(({ charge, outcome }) => {
+      if (isCaptured.has(charge.payment_id)) return outcome === "succeeded";
+      if (outcome === "succeeded") {
+        isCaptured.add(charge.payment_id);
+        captures.push(charge);
+      }
+      return true;
+    });
+    const told = requests.filter((_request, index) => done[index] === true);
+    const failed = told.filter(({ outcome }) => outcome === "failed");
+    // A charge that failed and then succeeded in this batch ends as captured.
+    if (failed.length > 0) await tx.run(FAIL, [failed.map(({ charge }) => charge.payment_id)]);
+    if (captures.length > 0) {
+      await tx.run(CAPTURE, [captures.map((charge) => newRow(charge, "open"))]);
     }
-    await deliver(tx, charge, outcome);
-    return true;
+    if (told.length > 0) await tx.run(DELIVER, [told.map(deliveryOf)]);
+    return done;
   });
 }
 
 /** One notification per charge and outcome, whatever repeats it. */
-async function deliver(
-  tx: Transaction,
-  { payment_id, amount }: SimulateRequest["charge"],
-  outcome: SimulateRequest["outcome"],
-): Promise<void> {
+function deliveryOf({ charge: { payment_id, amount }, outcome }: SimulateRequest): unknown[] {
   const body: CallbackBody = {
     payment_id,
     status: outcome,
     amount,
     provider_ref: referenceOf(payment_id),
   };
-  await tx.run(DELIVER, [`evt_${payment_id}_${outcome}`, payment_id, JSON.stringify(body)]);
+  return [`evt_${payment_id}_${outcome}`, payment_id, JSON.stringify(body)];
 }
 
 /** Charges captured on a UTC day, by payment id, after `after`. */
@@ -202,7 +222,7 @@ const HOLD = sql(
 );
 const TAKEN = sql(
   "provider.deliveries.taken",
-  "UPDATE deliveries SET delivered_at = NOW(3), next_at = NULL, last_status = ? WHERE id = ?",
+  "UPDATE deliveries SET delivered_at = NOW(3), next_at = NULL, last_status = ? WHERE id IN (?)",
 );
 const POSTPONE = sql(
   "provider.deliveries.postpone",
@@ -237,8 +257,9 @@ export async function claimDeliveries(
   });
 }
 
-export async function markTaken(database: Database, id: string, status: number): Promise<void> {
-  await database.run(TAKEN, [status, id]);
+/** @param ids not empty. */
+export async function markTaken(database: Database, ids: readonly string[]): Promise<void> {
+  await database.run(TAKEN, [TAKEN_STATUS, ids]);
 }
 
 /** @param delayMs undefined to give it up. */
