@@ -68,6 +68,13 @@ export const SETTINGS = Type.Object({
   PAYMENT_WEBHOOK_PREVIOUS_SECRET: Type.Optional(
     secret("Callback key still accepted during a rotation", 38, "^whsec_[A-Za-z0-9+/]+={0,2}$"),
   ),
+  AUDIT_SIGNING_KEY: Type.String({
+    description:
+      "Key of the sale certificates: Ed25519, PKCS #8 in DER, base64; empty: no certificates",
+    default: "",
+    pattern: "^[A-Za-z0-9+/]*={0,2}$",
+    secret: true,
+  }),
   ADMIN_EMAIL: Type.String({
     description: "E-mail of the first admin",
     format: "email",

@@ -22,8 +22,10 @@ const PROGRESS_TABLE = `CREATE TABLE IF NOT EXISTS migration_progress (
   PRIMARY KEY (name)
 ) ENGINE=InnoDB`;
 
-/** Table, column or key exists already; a row exists already; nothing there to drop. */
-const ALREADY_DONE: ReadonlySet<number> = new Set([1050, 1051, 1060, 1061, 1062, 1091]);
+/** Table, column, key or constraint exists already; a row exists already; nothing there to drop. */
+const ALREADY_DONE: ReadonlySet<number> = new Set([
+  1050, 1051, 1060, 1061, 1062, 1091, 1826, 3821, 3822,
+]);
 
 const UNKNOWN_SCHEMA = 1049;
 

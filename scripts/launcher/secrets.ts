@@ -1,6 +1,6 @@
 // The secrets of one data folder: made at random at the first start, kept in a file only this user can read.
 // What the environment gives wins over what the file holds.
-import { randomBytes } from "node:crypto";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { chmodSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { randomPassword } from "./credentials.ts";
@@ -15,8 +15,14 @@ const LOGIN_PASSWORD_BYTES = 12;
 const makeKey = (): string => randomBytes(KEY_BYTES).toString("base64url");
 const makeLoginPassword = (): string => randomBytes(LOGIN_PASSWORD_BYTES).toString("base64url");
 
+const makeSigningKey = (): string =>
+  generateKeyPairSync("ed25519")
+    .privateKey.export({ type: "pkcs8", format: "der" })
+    .toString("base64");
+
 const MAKERS = {
   JWT_SECRET: makeKey,
+  AUDIT_SIGNING_KEY: makeSigningKey,
   PAYMENT_WEBHOOK_SECRET: () => `whsec_${randomBytes(KEY_BYTES).toString("base64")}`,
   DATABASE_SECRET: makeKey,
   ADMIN_PASSWORD: makeLoginPassword,
@@ -33,6 +39,7 @@ export type Secrets = Readonly<Record<SecretName, string>>;
 /** Secrets that are settings of the services; the others are the launcher's own. */
 export const SETTING_SECRETS = [
   "JWT_SECRET",
+  "AUDIT_SIGNING_KEY",
   "PAYMENT_WEBHOOK_SECRET",
   "DATABASE_SECRET",
   "ADMIN_PASSWORD",

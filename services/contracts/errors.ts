@@ -91,6 +91,8 @@ export const ERROR_CATALOGUE = {
   OUTCOME_UNKNOWN: row(503, 3, "The outcome is not known yet; ask again.", true),
   PAYMENT_PROVIDER_UNAVAILABLE: row(503, 4, "The payment provider does not answer.", true),
   SHUTTING_DOWN: row(503, 5, "This node is stopping; try again.", true),
+  SECKILL_AUDIT_UNFINISHED: row(503, 6, "The audit is not finished; ask again.", true),
+  SECKILL_NOT_SIGNING: row(503, 7, "This shop has no key to sign certificates with."),
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorSlug = keyof typeof ERROR_CATALOGUE;

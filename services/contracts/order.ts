@@ -189,15 +189,40 @@ export const orderContract = defineContract({
   ofSale: {
     params: Strict({ sale_id: Id }),
     result: Type.Object({
-      statuses: Type.Array(Type.Object({ status: OrderStatus, orders: Type.Integer() })),
-      total_price: Money,
-      /** What was paid, and what of it was given back. */
-      paid: Money,
-      refunded: Money,
+      statuses: Type.Array(
+        Type.Object({
+          status: OrderStatus,
+          orders: Type.Integer(),
+          /** Sums over these orders, minor units. */
+          total_price: Type.Integer(),
+          refunded: Type.Integer(),
+        }),
+      ),
     }),
     auth: "internal",
     idempotent: true,
     timeoutMs: 10_000,
+  },
+  /** Those of these orders that are there, for the audit of their sale. */
+  ofAdmissions: {
+    params: Strict({ order_ids: Type.Array(Id, { minItems: 1, maxItems: STATUS_IDS_MAX }) }),
+    result: Type.Object({
+      items: Type.Array(
+        Type.Object({
+          order_id: Id,
+          user_id: Id,
+          sale_id: Nullable(Id),
+          status: OrderStatus,
+          total_price: Money,
+          /** Of its first line. */
+          sku_id: Nullable(Id),
+          /** Over all lines. */
+          units: Type.Integer(),
+        }),
+      ),
+    }),
+    auth: "internal",
+    idempotent: true,
   },
   ship: {
     params: Strict({ id: Id }),

@@ -3,6 +3,9 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Id, Money, Nullable, PAGE_PARAMS, Page, Strict, Timestamp } from "../kernel/schema.ts";
 import { defineContract } from "./contract.ts";
 import { ORDER_STATUSES } from "./order.ts";
+import { SaleAudit, SaleCertificate } from "./sale-audit.ts";
+
+export type { SaleAudit } from "./sale-audit.ts";
 
 /** Buyers in one admission call, one gate script and one commit. */
 export const ADMISSION_BATCH_MAX = 256;
@@ -114,24 +117,6 @@ export const AdmissionOutcome = Type.Object({
   held_order_id: Nullable(Id),
 });
 export type AdmissionOutcome = Static<typeof AdmissionOutcome>;
-
-export const SaleAudit = Type.Object({
-  sale_id: Id,
-  quantity: Type.Integer(),
-  /** Admissions that hold a unit now, that gave theirs back, and that were never let in. */
-  live: Type.Integer(),
-  given_back: Type.Integer(),
-  void: Type.Integer(),
-  /** Units booked back into the stock after the end. */
-  returned: Type.Integer(),
-  remaining: Type.Integer(),
-  /** Orders of the sale by status; `queued` = admitted, its row not there yet. */
-  orders: Type.Record(Type.String(), Type.Integer()),
-  holds: Type.Boolean(),
-  /** Rules that do not hold; their rows for admins only. */
-  offending: Type.Array(Type.Object({ rule: Type.String(), rows: Type.Array(Type.String()) })),
-});
-export type SaleAudit = Static<typeof SaleAudit>;
 
 /** What became of a buyer's attempt: of the attempt first, then of its order. */
 const ATTEMPT_STATUSES = ["none", "waiting", "queued", "refused", ...ORDER_STATUSES] as const;
@@ -255,8 +240,9 @@ export const seckillContract = defineContract({
       ...TAG,
     },
   },
+  /** `full` (admins): from nothing, not from where the last audit left off. */
   audit: {
-    params: Strict({ id: Id }),
+    params: Strict({ id: Id, full: Type.Optional(Type.Boolean()) }),
     result: SaleAudit,
     auth: "optional",
     idempotent: true,
@@ -265,6 +251,37 @@ export const seckillContract = defineContract({
       method: "GET",
       path: "/seckill/sales/:id/audit",
       summary: "The equations of a sale",
+      ...TAG,
+    },
+  },
+  /** Errors: SECKILL_AUDIT_UNFINISHED while the audit is not complete, SECKILL_NOT_SIGNING. */
+  certify: {
+    params: Strict({ id: Id }),
+    result: SaleCertificate,
+    auth: "public",
+    idempotent: true,
+    timeoutMs: 10_000,
+    rest: {
+      method: "GET",
+      path: "/seckill/sales/:id/certificate",
+      summary: "The audit of a sale as a signed statement",
+      ...TAG,
+    },
+  },
+  certificateKey: {
+    params: Strict({}),
+    result: Type.Object({
+      algorithm: Type.Literal("Ed25519"),
+      key_id: Type.String(),
+      /** SPKI, PEM. */
+      public_key: Type.String(),
+    }),
+    auth: "public",
+    idempotent: true,
+    rest: {
+      method: "GET",
+      path: "/seckill/certificate-key",
+      summary: "The public key of the shop's certificates",
       ...TAG,
     },
   },

@@ -19,7 +19,7 @@ import { type OpenedPayment, payOrder, type PayOrderDeps } from "./pay-order.ts"
 import { PLACE_LEASE_MS, placeOrder, type PlaceOrderDeps } from "./place-order.saga.ts";
 import { createPlacing, type Placing } from "./placing.repository.ts";
 import { createQuotes } from "./quotes.ts";
-import { historyOf, statusesOf, sumsOfSale } from "./sale-orders.ts";
+import { historyOf, ordersOfAdmissions, statusesOf, sumsOfSale } from "./sale-orders.ts";
 
 const CHANNEL_DEFAULT: PaymentChannel = "mock";
 
@@ -109,6 +109,7 @@ export function createOrderService(deps: OrderDeps): ServiceSchema {
       statuses: ({ params }) => statusesOf(database, params.order_ids),
       history: ({ params }) => historyOf(database, params.order_id),
       ofSale: ({ params }) => sumsOfSale(database, params.sale_id),
+      ofAdmissions: ({ params }) => ordersOfAdmissions(database, params.order_ids),
       pay: (request) => pay(request, request.params.id, request.params.channel ?? CHANNEL_DEFAULT),
       payByPayment: (request) => pay(request, request.params.order_id, request.params.channel),
       ship: async ({ params, principal }) => {

@@ -25,8 +25,8 @@ import {
   findGatedSales,
   type GatedSale,
   liveHolders,
-  readFacts,
 } from "./gate-epoch.repository.ts";
+import { compareGate } from "./gate-compare.ts";
 import type { Gate, GateEpoch } from "./gate.ts";
 import { leaveGate, updateSale } from "./sale.repository.ts";
 
@@ -177,30 +177,19 @@ class Coordinator {
     }
   }
 
-  /**
-   * With nobody pending and nothing on its way back, the gate's stock is what nobody holds. Facts that
-   * were read while the gate stood still between two looks are of one moment; else nothing is said.
-   */
   async #compare(sale: GatedSale): Promise<void> {
-    const { database, gate, log, metrics } = this.#deps;
-    const before = await gate.state(epochOf(sale));
-    const facts = await readFacts(database, sale.id);
-    if (facts?.mode !== "redis" || facts.epoch !== sale.epoch) return;
-    if (before === undefined) {
+    const { log, metrics } = this.#deps;
+    const found = await compareGate(this.#deps, epochOf(sale));
+    if (found.kind === "unclear") return;
+    if (found.kind === "lost") {
       await this.#leave(sale, "the gate was lost");
       return;
     }
-    const after = await gate.state(epochOf(sale));
-    const isStill = before.version === after?.version && before.pending + after.pending === 0;
-    if (!isStill || facts.isGivingBack || before.stock === facts.remaining) return;
+    const { stock: gateStock, remaining } = found;
+    if (gateStock === remaining) return;
     metrics.increment("app_seckill_gate_healed_total");
     log.error(
-      {
-        sale_id: sale.id,
-        epoch: sale.epoch,
-        gateStock: before.stock,
-        remaining: facts.remaining,
-      },
+      { sale_id: sale.id, epoch: sale.epoch, gateStock, remaining },
       "the gate was wrong; it is loaded again",
     );
     await this.#load(sale);

@@ -31,7 +31,7 @@ const LIVE = sql(
 
 const END = sql(
   "seckill.give-back.end",
-  `UPDATE admissions SET state = 'given_back', live = NULL, reason = ?, ended_at = NOW(3)
+  `UPDATE admissions SET state = 'given_back', live = NULL, end_seq = ?, reason = ?, ended_at = NOW(3)
    WHERE order_id = ? AND state = 'live'`,
 );
 
@@ -100,7 +100,8 @@ async function takeBackAll(
   for (const { order_id: orderId } of live) {
     const { state, events } = takeBack(sale, orderId);
     sale = state;
-    await tx.run(END, [must(reasons.get(orderId), "why it was cancelled"), orderId]);
+    const number = sale.granted - sale.admitted;
+    await tx.run(END, [number, must(reasons.get(orderId), "why it was cancelled"), orderId]);
     await appendEvents(tx, events);
   }
   await writeSale(tx, sale);

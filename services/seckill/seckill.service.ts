@@ -11,7 +11,7 @@ import { SALE_HINT_EVENT, type SaleHint, seckillContract } from "../contracts/se
 import { type Clock, HOUR_MS } from "../kernel/clock.ts";
 import type { PlatformNode } from "../node.ts";
 import { type Admitter, createAdmitter } from "./admit.ts";
-import { auditSale } from "./audit.ts";
+import { type Audits, createAudits } from "./audits.ts";
 import { buy } from "./buy.ts";
 import type { Sale } from "./domain/sale.ts";
 import type { Gate } from "./gate.ts";
@@ -35,6 +35,7 @@ export interface SeckillDeps {
   readonly sales: SaleCache;
   readonly admitter: Admitter;
   readonly passes: PurchasePasses;
+  readonly audits: Audits;
   readonly clock: Clock;
   readonly start: () => void;
   readonly stop: () => Promise<void>;
@@ -85,6 +86,7 @@ export function wire(node: PlatformNode): ServiceSchema {
       { current: settings.JWT_SECRET, previous: settings.JWT_PREVIOUS_SECRET },
       clock,
     ),
+    audits: createAudits({ database, gate, log, clock, signingKey: settings.AUDIT_SIGNING_KEY }),
     clock,
     start: () => heartbeat.start(),
     stop: async () => {
@@ -96,7 +98,7 @@ export function wire(node: PlatformNode): ServiceSchema {
 }
 
 export function createSeckillService(deps: SeckillDeps): ServiceSchema {
-  const { database, life, gate, sales, admitter, passes, clock } = deps;
+  const { database, life, gate, sales, admitter, passes, audits, clock } = deps;
   const outcomes = createOutcomes(database, admitter.commits, clock);
   const show = (sale: Sale) => saleDto(sale, clock.now());
   const saleOf = async (id: string): Promise<Sale> => existing(await sales.get(id));
@@ -138,8 +140,10 @@ export function createSeckillService(deps: SeckillDeps): ServiceSchema {
         const request = { sale: await saleOf(id), userId, isExplained: explain };
         return await tellMine({ database, commits: admitter.commits }, ctx, request);
       },
-      audit: ({ ctx, params: { id }, principal }) =>
-        auditSale(database, ctx, { id, showsRows: principal?.role === "admin" }),
+      audit: ({ ctx, params: { id, full = false }, principal }) =>
+        audits.show(ctx, { id, isFull: full, isAdmin: principal?.role === "admin" }),
+      certify: ({ ctx, params: { id } }) => audits.certify(ctx, id),
+      certificateKey: () => Promise.resolve(audits.key()),
       admit: async ({ params }) => ({
         items: [...(await admitter.admit(params.sale_id, params.candidates))],
       }),

@@ -163,7 +163,7 @@ const PLANTED: Readonly<Record<string, Planted>> = {
   ),
   "seckill.cancelled_orders_give_back": plant(
     "admission 1101",
-    `UPDATE {seckill}.admissions SET state = 'given_back', live = NULL, ended_at = ${OLD}
+    `UPDATE {seckill}.admissions SET state = 'given_back', live = NULL, end_seq = 2, ended_at = ${OLD}
      WHERE order_id = 1101`,
   ),
   "seckill.allotments_match_sales": plant("sale 6001", "DELETE FROM {inventory}.allotments"),

@@ -22,6 +22,7 @@ const QUIESCE_MS = 15_000;
 const HOUR_MS = 3_600_000;
 const STOCK = 1_000;
 const ASK_AGAIN_MS = 100;
+const OUTCOME_WAIT_MS = 500;
 
 export type NewSale = Partial<ActionParams<"seckill.createSale">> & { readonly stock?: number };
 
@@ -84,7 +85,8 @@ export async function buyPatiently(
   );
 }
 
-/** Many buyers at once through the internal action, as a gateway batches them. */
+/** Many buyers at once through the internal action, as a gateway batches them. Resolves when what became
+ * of every winner is known. */
 export async function admitAll(
   shop: ShopNode,
   saleId: string,
@@ -94,7 +96,25 @@ export async function admitAll(
     sale_id: saleId,
     candidates: users.map(({ id }) => ({ user_id: id, request_id: randomUUID() })),
   });
+  const pending = items.flatMap(({ outcome, order_id: id }) =>
+    outcome === "pending" && id !== null ? id : [],
+  );
+  await eventually(async () => await areDecided(shop, saleId, pending), {
+    timeoutMs: QUIESCE_MS,
+    what: "what became of every winner is known",
+  });
   return items;
+}
+
+async function areDecided(
+  shop: ShopNode,
+  saleId: string,
+  orderIds: readonly string[],
+): Promise<boolean> {
+  if (orderIds.length === 0) return true;
+  const params = { sale_id: saleId, order_ids: [...orderIds], wait_ms: OUTCOME_WAIT_MS };
+  const { items } = await call(shop.node.broker, "seckill.outcome", params);
+  return items.every(({ outcome }) => outcome !== "unknown");
 }
 
 export function customers(count: number): ShopUser[] {

@@ -122,10 +122,10 @@ const SALE_SQL = [
      created_at, updated_at) VALUES
    (6001, 502, 402, 'pot', 'pots', 100, 'CNY', 3, 1, 2, 2, 'closed', 1, 2, 4, ${AGO} - INTERVAL 1
     HOUR, ${AGO}, 1, ${AGO}, ${AGO})`,
-  `INSERT INTO {seckill}.admissions (order_id, sale_id, user_id, live, state, seq, epoch, request_id,
-     created_at, ended_at) VALUES
-   (1101, 6001, 7, 1, 'live', 1, 1, 'a', ${AGO}, NULL),
-   (1102, 6001, 8, NULL, 'given_back', 2, 1, 'b', ${AGO}, ${AGO})`,
+  `INSERT INTO {seckill}.admissions (order_id, sale_id, user_id, live, state, seq, end_seq, epoch,
+     request_id, created_at, ended_at) VALUES
+   (1101, 6001, 7, 1, 'live', 1, NULL, 1, 'a', ${AGO}, NULL),
+   (1102, 6001, 8, NULL, 'given_back', 2, 1, 1, 'b', ${AGO}, ${AGO})`,
   `INSERT INTO {order}.orders (id, user_id, status, version, total_price, discount, refunded_amount,
      currency, sale_id, cancel_reason, expires_at, created_at, updated_at) VALUES
    (1101, 7, 'pending_payment', 1, 100, 0, 0, 'CNY', 6001, NULL, ${SOON}, ${AGO}, ${AGO}),

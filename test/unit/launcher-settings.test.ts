@@ -8,6 +8,7 @@ import {
 } from "../../scripts/launcher/start-settings.ts";
 
 const SECRETS: Secrets = {
+  AUDIT_SIGNING_KEY: "",
   JWT_SECRET: "j".repeat(40),
   PAYMENT_WEBHOOK_SECRET: `whsec_${"A".repeat(44)}`,
   DATABASE_SECRET: "d".repeat(40),

@@ -277,6 +277,10 @@ const SALES: Readonly<Record<string, Prepare>> = {
     ({ saleId }) => `/seckill/sales/${saleId}/orders/mine`,
   ),
   "GET /seckill/sales/{id}/audit": get(({ saleId }) => `/seckill/sales/${saleId}/audit`),
+  "GET /seckill/sales/{id}/certificate": get(
+    ({ saleId }) => `/seckill/sales/${saleId}/certificate`,
+  ),
+  "GET /seckill/certificate-key": () => ({ path: "/seckill/certificate-key" }),
   "GET /seckill/sales/{id}/events": ({ saleId }) => ({
     path: `/seckill/sales/${saleId}/events`,
     isStream: true,
