@@ -39,9 +39,6 @@ import { type Subscription, subscriptionOf } from "./topology.ts";
 /** How long to wait for the message server before asking again without having been told. */
 const CONNECT_POLL_MS = SECOND_MS;
 
-/** Failing events whose tries are remembered; one that is forgotten has all its tries again. */
-const FAILING_EVENTS_MAX = 10_000;
-
 /** The runner's part of the message bus. */
 export interface ConsumerBus {
   readonly namespace: string;
@@ -84,7 +81,7 @@ export class ConsumerRunner {
   readonly #options: RunnerOptions;
   readonly #subscription: Subscription;
   readonly #alarm = new Alarm();
-  readonly #tries = new LRUCache<string, number>({ max: FAILING_EVENTS_MAX });
+  readonly #tries: LRUCache<string, number>;
   readonly #counts = {
     applied: 0,
     duplicates: 0,
@@ -105,7 +102,8 @@ export class ConsumerRunner {
 
   constructor(options: RunnerOptions) {
     this.#options = options;
-    const { bus, definition, consumer } = options;
+    const { bus, definition, consumer, limits } = options;
+    this.#tries = new LRUCache({ max: limits.failingEventsMax });
     this.#subscription = subscriptionOf(bus.namespace, definition.event, consumer);
   }
 

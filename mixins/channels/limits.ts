@@ -33,6 +33,8 @@ export interface ConsumerLimits {
   readonly workingIntervalMs: number;
   /** A stop waits this long for the batch in work. */
   readonly stopTimeoutMs: number;
+  /** Failing events whose tries are remembered; one that is forgotten has all its tries again. */
+  readonly failingEventsMax: number;
 }
 
 export const CONSUMER_LIMITS: ConsumerLimits = {
@@ -41,6 +43,7 @@ export const CONSUMER_LIMITS: ConsumerLimits = {
   backoff: { baseMs: SECOND_MS, maxMs: MINUTE_MS },
   workingIntervalMs: 10 * SECOND_MS,
   stopTimeoutMs: 8 * SECOND_MS,
+  failingEventsMax: 10_000,
 };
 
 export interface RetentionLimits {

@@ -50,6 +50,8 @@ export interface AdmitterDeps {
   readonly random: () => number;
   readonly failpoint: Failpoint;
   readonly metrics: Pick<Metrics, "increment">;
+  /** Outcomes of attempts that are kept for whoever asks soon after; see commits.ts. */
+  readonly rememberedMax?: number;
   /** Called after a commit that left events for the relay. */
   readonly onEvents: () => void;
 }

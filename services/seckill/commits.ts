@@ -50,6 +50,8 @@ export interface CommitsDeps {
   readonly log: Log;
   readonly random: () => number;
   readonly failpoint: Failpoint;
+  /** Outcomes kept for whoever asks soon after; REMEMBERED_MAX unless given. */
+  readonly rememberedMax?: number;
   /** Lets a fenced winner through again, under the same order id. */
   readonly rerun: (saleId: string, command: AdmitCommand) => Promise<AdmitCommand | FinalOutcome>;
   /** After a commit: the sale as it is then, and how many the gate had let through in vain. */
@@ -83,12 +85,14 @@ class SaleCommits implements Commits {
   readonly #queues = new Map<string, Queue>();
   readonly #byOrder = new Map<string, Attempt>();
   readonly #byBuyer = new Map<string, Attempt>();
-  readonly #ended = new LRUCache<string, FinalOutcome>({ max: REMEMBERED_MAX, ttl: REMEMBERED_MS });
+  readonly #ended: LRUCache<string, FinalOutcome>;
   readonly #commitMs = new Map<string, number>();
   #isDraining = false;
 
   constructor(deps: CommitsDeps) {
     this.#deps = deps;
+    const { rememberedMax: max = REMEMBERED_MAX } = deps;
+    this.#ended = new LRUCache({ max, ttl: REMEMBERED_MS });
   }
 
   start(saleId: string, command: AdmitCommand): Attempt {
