@@ -10,6 +10,7 @@ export const DATABASE_SCHEMAS = [
   "order",
   "payment",
   "seckill",
+  "operations",
   "provider",
 ] as const;
 export type OwnedSchema = (typeof DATABASE_SCHEMAS)[number];

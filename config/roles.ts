@@ -8,6 +8,7 @@ export const SERVICE_UNITS = [
   "order",
   "payment",
   "seckill",
+  "operations",
   "user-worker",
   "product-worker",
   "inventory-worker",
@@ -22,11 +23,11 @@ export type ServiceUnit = (typeof SERVICE_UNITS)[number];
 /**
  * The default split, one process per role. `edge` holds what a browsing request needs, so that a
  * cached product read makes no hop; `worker` keeps relays, consumers and scanners away from the
- * processes that answer.
+ * processes that answer. `operations` is in two of them: the switches are for when one is in trouble.
  */
 export const ROLES = {
   edge: ["gateway", "seckill", "product", "inventory"],
-  core: ["user", "product", "inventory", "order", "payment"],
+  core: ["user", "product", "inventory", "order", "payment", "operations"],
   worker: [
     "user-worker",
     "product-worker",
@@ -35,6 +36,7 @@ export const ROLES = {
     "payment-worker",
     "seckill-worker",
     "auditor",
+    "operations",
     "provider",
   ],
 } as const satisfies Record<string, readonly ServiceUnit[]>;

@@ -133,6 +133,30 @@ export const SETTINGS = Type.Object({
   RATE_LIMIT_PER_USER_RPS: integer("Requests per second and user; 0 = off", 0, 1_000_000, 20),
   RATE_LIMIT_PER_IP_RPS: integer("Requests per second and address; 0 = off", 0, 1_000_000, 200),
   RATE_LIMIT_GLOBAL_RPS: integer("Requests per second and node; 0 = off", 0, 10_000_000, 0),
+  TRIGGER_BROWSING_FAILED_PERCENT: integer(
+    "Failed product reads that degrade browsing for a minute, per cent; 0 = never",
+    0,
+    100,
+    50,
+  ),
+  TRIGGER_BROWSING_BUSY_PERCENT: integer(
+    "Busy time of a node over 10 s that degrades browsing for a minute, per cent; 0 = never",
+    0,
+    100,
+    0,
+  ),
+  TRIGGER_ORDERS_FAILED_PERCENT: integer(
+    "Orders failed by a fault of ours that stop orders for a minute, per cent; 0 = never",
+    0,
+    100,
+    0,
+  ),
+  TRIGGER_CHANNEL_FAILED_PERCENT: integer(
+    "Payments a channel could not open that disable it for a minute, per cent; 0 = never",
+    0,
+    100,
+    0,
+  ),
   TRUSTED_PROXIES: Type.String({
     description: "Addresses or CIDR blocks whose X-Forwarded-For counts, comma separated",
     default: "",

@@ -26,9 +26,11 @@ interface MigrationModule {
 const FILE_NAME = /^\d{4}-[a-z0-9-]+\.ts$/;
 const SHARED = "shared";
 
-/** The mock provider is no part of the platform's messaging: it keeps only its own tables. */
+/** No part of the platform's messaging: they keep only their own tables. */
+const WITHOUT_MESSAGES: readonly OwnedSchema[] = ["operations", "provider"];
+
 function foldersOf(schema: OwnedSchema): readonly string[] {
-  return schema === "provider" ? [schema] : [SHARED, schema];
+  return WITHOUT_MESSAGES.includes(schema) ? [schema] : [SHARED, schema];
 }
 
 export async function loadMigrations(schema: OwnedSchema): Promise<MigrationFile[]> {

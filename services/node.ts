@@ -2,7 +2,7 @@
 // from here by their `wire(node)`; connections are made on first use and closed in reverse order.
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import { ServiceBroker } from "moleculer";
+import { ServiceBroker, type ServiceSchema } from "moleculer";
 import type { Settings } from "../config/schema.ts";
 import { authMiddleware } from "../mixins/auth/auth.middleware.ts";
 import { type AccessTokens, createAccessTokens } from "../mixins/auth/tokens.ts";
@@ -10,6 +10,7 @@ import { createIds, type LeasedIds } from "../mixins/ids/snowflake-ids.ts";
 import { createLog, type Log } from "../mixins/log.ts";
 import { metricsMiddleware } from "../mixins/metrics/metrics.middleware.ts";
 import { createMetrics, type MetricsSource } from "../mixins/metrics/metrics.ts";
+import type { RuleBoard } from "../mixins/rules/rule-board.ts";
 import {
   contextMiddleware,
   deadlineMiddleware,
@@ -22,6 +23,7 @@ import { type Connections, createConnections } from "./connections.ts";
 import { call } from "./contracts/actions.ts";
 import { type Clock, systemClock } from "./kernel/clock.ts";
 import { type Failpoint, noFailpoint } from "./kernel/failpoint.ts";
+import { createNodeRules } from "./node-rules.ts";
 
 export interface PlatformNode extends Connections {
   readonly settings: Settings;
@@ -33,6 +35,10 @@ export interface PlatformNode extends Connections {
   readonly failpoint: Failpoint;
   readonly metrics: MetricsSource;
   readonly tokens: AccessTokens;
+  /** The operator's switches, lists and limits as this node knows them. */
+  readonly rules: RuleBoard;
+  /** Keeps `rules` in step; part of every node. */
+  readonly ruleService: ServiceSchema;
   /** Usable once this node has leased a worker id; refuses with SERVICE_UNAVAILABLE before. */
   readonly ids: LeasedIds;
   /** Registers what must happen before the broker stops, such as closing a listener. */
@@ -61,16 +67,18 @@ export function createNode(options: NodeOptions): PlatformNode {
     clock,
   );
   const metrics = createMetrics();
+  const rules = createNodeRules({ settings, clock, log, metrics, broker: () => broker });
   // First = innermost: a failure is logged inside its request's context, by a known caller.
   const middlewares = [
     failureMiddleware(log),
     contextMiddleware(),
+    ...rules.middlewares,
     authMiddleware(tokens),
     deadlineMiddleware(clock),
     metricsMiddleware(metrics, clock),
     continueContextMiddleware(),
   ];
-  const broker = new ServiceBroker(brokerOptions({ settings, nodeId, middlewares }));
+  const broker: ServiceBroker = new ServiceBroker(brokerOptions({ settings, nodeId, middlewares }));
   const tellSpan = createServerSpans(broker.tracer, clock);
   const connections = createConnections({ settings, nodeId, log, random, metrics, tellSpan });
   const ids = createIds({
@@ -92,6 +100,8 @@ export function createNode(options: NodeOptions): PlatformNode {
     failpoint,
     metrics,
     tokens,
+    rules: rules.board,
+    ruleService: rules.service,
     ids,
     beforeStop: (hook) => void stopHooks.push(hook),
     async prepareStop() {

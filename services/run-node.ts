@@ -25,6 +25,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const node = createNode(options);
   try {
     for (const service of observation(node)) node.broker.createService(service);
+    node.broker.createService(node.ruleService);
     for (const unit of unitsOf(options.settings)) {
       const module = await SERVICE_MODULES[unit]();
       node.broker.createService(module.wire(node));

@@ -16,6 +16,7 @@ export const SERVICE_MODULES: Readonly<Record<ServiceUnit, () => Promise<Service
   order: () => import("./order/order.service.ts"),
   payment: () => import("./payment/payment.service.ts"),
   seckill: () => import("./seckill/seckill.service.ts"),
+  operations: () => import("./operations/operations.service.ts"),
   "user-worker": () => import("./user/user.worker.ts"),
   "product-worker": () => import("./product/product.worker.ts"),
   "inventory-worker": () => import("./inventory/inventory.worker.ts"),

@@ -44,6 +44,8 @@ export const METRICS = {
   moleculer_req_duration_ms: durations("Time of action calls", "action", "service", "nodeID"),
   app_http_requests_total: counter("HTTP answers", "route", "status"),
   app_http_request_duration_ms: durations("Time to answer HTTP requests", "route"),
+  app_switch_on: gauge("Switches that are on, by name, as this node knows", "switch"),
+  app_rules_age_ms: gauge("Time since this node last read the operator's rules"),
   app_rate_limited_total: counter("Requests refused by a rate limit", "rule"),
   app_order_placed_total: counter("Orders placed, stock reserved"),
   app_order_paid_total: counter("Orders paid"),

@@ -9,6 +9,7 @@ import { gatewayContract } from "./gateway.ts";
 import { inventoryContract } from "./inventory.ts";
 import type { messagingContract } from "./messaging.ts";
 import { nodeContract } from "./node.ts";
+import { operationsContract } from "./operations.ts";
 import { orderContract } from "./order.ts";
 import { paymentContract } from "./payment.ts";
 import { productContract } from "./product.ts";
@@ -26,6 +27,7 @@ export const CALL_ORDER = [
   "product",
   "user",
   "node",
+  "operations",
 ] as const;
 
 export const CONTRACTS = {
@@ -38,6 +40,7 @@ export const CONTRACTS = {
   product: productContract,
   user: userContract,
   node: nodeContract,
+  operations: operationsContract,
 } as const satisfies Record<string, ServiceContract>;
 
 export type ServiceName = keyof typeof CONTRACTS;

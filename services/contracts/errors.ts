@@ -35,6 +35,8 @@ export const ERROR_CATALOGUE = {
 
   FORBIDDEN: row(403, 1, "Your role does not allow this."),
   SECKILL_PASS_REQUIRED: row(403, 2, "This sale needs a valid purchase pass."),
+  BUYER_BLOCKED: row(403, 3, "You cannot buy here; ask the shop."),
+  SECKILL_NOT_INVITED: row(403, 4, "This sale is for invited buyers."),
 
   NOT_FOUND: row(404, 1, "There is nothing here."),
   USER_NOT_FOUND: row(404, 2, "There is no such user."),
@@ -68,6 +70,9 @@ export const ERROR_CATALOGUE = {
   SECKILL_SOLD_OUT: row(409, 15, "The sale is sold out."),
   SECKILL_ALREADY_PURCHASED: row(409, 16, "You have bought this already."),
   SECKILL_ILLEGAL_TRANSITION: row(409, 17, "The sale's status does not allow this."),
+  PURCHASE_LIMIT_EXCEEDED: row(409, 30, "More units than one order may have."),
+  PAYMENT_CHANNEL_DISABLED: row(409, 31, "This payment channel is closed at the moment.", true),
+  BUYER_LIST_FULL: row(409, 32, "The lists of buyers are full."),
 
   BODY_TOO_LARGE: row(413, 1, "The request body is too large."),
   URL_TOO_LONG: row(414, 1, "The URL is too long."),
@@ -93,6 +98,9 @@ export const ERROR_CATALOGUE = {
   SHUTTING_DOWN: row(503, 5, "This node is stopping; try again.", true),
   SECKILL_AUDIT_UNFINISHED: row(503, 6, "The audit is not finished; ask again.", true),
   SECKILL_NOT_SIGNING: row(503, 7, "This shop has no key to sign certificates with."),
+  ORDERS_STOPPED: row(503, 10, "The shop takes no orders at the moment; try again later.", true),
+  SECKILL_PAUSED: row(503, 11, "The sale is paused; try again shortly.", true),
+  BROWSING_DEGRADED: row(503, 12, "Only some pages are shown at the moment; try again.", true),
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorSlug = keyof typeof ERROR_CATALOGUE;

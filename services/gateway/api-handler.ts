@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { CallHeaders, CallMeta, PlatformCallContext } from "../../mixins/service.ts";
 import { callRouted } from "../contracts/actions.ts";
+import type { RuleBoard } from "../../mixins/rules/rule-board.ts";
 import { PlatformError } from "../contracts/errors.ts";
 import { type Authenticate, ANONYMOUS, type Caller } from "./authenticate.ts";
 import { type JsonBody, readBody } from "./body.ts";
@@ -10,6 +11,7 @@ import type { ClientAddress } from "./client-address.ts";
 import type { Composition } from "./compositions.ts";
 import type { Fallback } from "./promised-orders.ts";
 import { sendJson, sendNothing } from "./http-errors.ts";
+import type { Shelf } from "./shelf.ts";
 import { factsOf } from "./request-observer.ts";
 import type { LimitRule, RateLimiter, Subject, TightestLimit } from "./rate-limit.ts";
 import { idempotencyHeaders } from "./request.ts";
@@ -28,11 +30,16 @@ export interface Exchange {
   readonly caller: Caller;
 }
 
+/** Actions by which a customer gets something of the stock. */
+const SELLING: ReadonlySet<string> = new Set(["order.place", "seckill.buy"]);
+
 export interface ApiParts {
   readonly authenticate: Authenticate;
   readonly addressOf: ClientAddress;
   readonly limiter: RateLimiter;
   readonly limits: { readonly user: LimitRule; readonly ip: LimitRule; readonly node: LimitRule };
+  readonly rules: Pick<RuleBoard, "isKnown">;
+  readonly shelf: Shelf;
   readonly compositions: Readonly<Record<string, Composition>>;
   /** Answers where an action has none, by action; rethrows the error that it cannot answer. */
   readonly fallbacks: Readonly<Record<string, Fallback>>;
@@ -110,9 +117,28 @@ function noteUser(response: ServerResponse, userId: string): void {
 async function callAction(
   parts: ApiParts,
   route: PublicRoute,
-  { request, path, body, caller }: Exchange,
+  exchange: Exchange,
 ): Promise<unknown> {
+  const { request, response, path, body, caller } = exchange;
   const params = readParams(route, { path, query: request.query, body: body.value });
+  const { action } = route;
+  // A gateway that has not read the rules yet could sell what an operator has stopped.
+  if (SELLING.has(action) && !parts.rules.isKnown()) throw new PlatformError("SERVICE_UNAVAILABLE");
+  const fetch = () => callComposed(parts, route, exchange, params);
+  if (!parts.shelf.isBrowsed(action) || caller.principal?.role === "admin") return await fetch();
+  const onCopy = (ageS: number): void => {
+    response.setHeader("X-Degraded", "browsing");
+    response.setHeader("Age", ageS);
+  };
+  return await parts.shelf.answer({ action, params, fetch, onCopy });
+}
+
+async function callComposed(
+  parts: ApiParts,
+  route: PublicRoute,
+  { request, caller }: Exchange,
+  params: Record<string, unknown>,
+): Promise<unknown> {
   const headers: CallHeaders = idempotencyHeaders(request, route.contract, route.label, params);
   const pass = request.headers["x-seckill-pass"];
   if (route.action === "seckill.buy" && typeof pass === "string") headers.seckill_pass = pass;

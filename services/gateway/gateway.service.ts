@@ -27,6 +27,7 @@ import { nameRequest, REST_TRACING } from "./request-span.ts";
 import { createRootHandlers, docsAssetsFolder, rootMethods } from "./root-routes.ts";
 import { allowedMethods, API_PREFIX, publicRoutes, type PublicRoute } from "./route-table.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
+import { createShelf } from "./shelf.ts";
 
 type Handle = (request: IncomingMessage, response: ServerResponse) => void;
 type AliasHandler = (
@@ -58,6 +59,8 @@ export function wire(node: PlatformNode): ServiceSchema {
       ip: { name: "ip", perSecond: settings.RATE_LIMIT_PER_IP_RPS },
       node: { name: "node", scope: node.nodeId, perSecond: settings.RATE_LIMIT_GLOBAL_RPS },
     },
+    rules: node.rules,
+    shelf: createShelf({ clock, isDegraded: () => node.rules.isOn("degrade_browsing") }),
     compositions: createCompositions(log),
     fallbacks: FALLBACKS,
     own: { ...ownActions(node), ...sales.own },

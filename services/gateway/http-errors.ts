@@ -8,6 +8,7 @@ import {
   type ErrorSlug,
   errorSlug,
 } from "../contracts/errors.ts";
+import { DEGRADED_PAGE } from "./degraded-page.ts";
 import { RETRY_AFTER_S } from "./limits.ts";
 
 /** Moleculer's, moleculer-web's and body-parser's errors by their `type`. */
@@ -73,7 +74,19 @@ export function sendError(
   }
   // The rest of an unread body would be taken for the next request on this connection.
   if (!request.complete) response.setHeader("Connection", "close");
+  if (slug === "BROWSING_DEGRADED" && wantsPage(request)) {
+    response.setHeader("Content-Security-Policy", PAGE_POLICY);
+    sendText(response, status, { type: "text/html; charset=utf-8", text: DEGRADED_PAGE });
+    return;
+  }
   sendJson(response, status, errorBody(slug, details, requestIdOf(response)));
+}
+
+const PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+
+/** A browser that opens a page names HTML first; a program asks for JSON or anything. */
+function wantsPage({ headers: { accept } }: IncomingMessage): boolean {
+  return accept?.trimStart().startsWith("text/html") === true;
 }
 
 function errorHeaders(slug: ErrorSlug, details: unknown): Record<string, string> {

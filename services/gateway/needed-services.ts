@@ -10,8 +10,10 @@ const NEEDED_ACTIONS: readonly string[] = [
   "payment.create",
 ];
 
-export function missingServices({ broker }: PlatformNode): readonly string[] {
-  return NEEDED_ACTIONS.filter(
+/** Until the operator's rules have been read, the service that tells them counts as missing. */
+export function missingServices({ broker, rules }: PlatformNode): readonly string[] {
+  const missing = NEEDED_ACTIONS.filter(
     (action) => broker.findNextActionEndpoint(action) instanceof Error,
   ).map((action) => action.slice(0, action.indexOf(".")));
+  return rules.isKnown() ? missing : [...missing, "operations"];
 }

@@ -11,6 +11,7 @@ import { closeHttpServer, createHttpServer } from "../../services/gateway/http-s
 import { ownActions } from "../../services/gateway/own-actions.ts";
 import { publicRoutes } from "../../services/gateway/route-table.ts";
 import { ANONYMOUS } from "../../services/gateway/authenticate.ts";
+import { createShelf } from "../../services/gateway/shelf.ts";
 import { silentLog } from "../support/database.ts";
 
 const FORM = "application/x-www-form-urlencoded; charset=utf-8";
@@ -31,6 +32,8 @@ async function listen(answer: (received: Received) => Promise<null>) {
     addressOf: createClientAddress(""),
     limiter: { check: () => Promise.resolve(undefined) },
     limits: { user: OFF, ip: OFF, node: OFF },
+    rules: { isKnown: () => true },
+    shelf: createShelf({ clock: systemClock, isDegraded: () => false }),
     compositions: {},
     fallbacks: {},
     own: ownActions({

@@ -2,10 +2,10 @@
 // answer without a router, an action per request or a body. Losers are answered here as far as that is
 // certain; everybody else goes to the sale's service, all of a turn in one call.
 //
-// Order of the guards, cheapest and most refusing first: load, token, limits, window, sold-out mark,
-// pass. What the lane does not know it does not refuse: the gate and the commit decide. A sale that is not
-// known here yet is bought from the ordinary way, where its service checks the pass; so is a request whose
-// trace is wanted, for the lane makes no spans.
+// Order of the guards, cheapest and most refusing first: load, token, limits, the operator's rules,
+// window, sold-out mark, pass. What the lane does not know it does not refuse: the gate and the commit
+// decide. A sale that is not known here yet is bought from the ordinary way, where its service checks the
+// pass; so is a request whose trace is wanted, for the lane makes no spans.
 //
 // The limits of this route are each node's own: no round trip stands between a buyer and the gate.
 // A buyer who spreads his requests over n gateways can send n times as many; he still gets one unit.
@@ -13,6 +13,7 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AccessTokens, Principal } from "../../../mixins/auth/tokens.ts";
 import type { PurchasePasses } from "../../../mixins/auth/purchase-passes.ts";
+import type { RuleBoard } from "../../../mixins/rules/rule-board.ts";
 import type { SaleSnapshot } from "../../contracts/seckill.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import type { ClientAddress } from "../client-address.ts";
@@ -31,6 +32,7 @@ export interface LaneParts {
   readonly tokens: Pick<AccessTokens, "verify">;
   readonly sessions: Pick<Sessions, "isRevoked">;
   readonly passes: Pick<PurchasePasses, "isValid">;
+  readonly rules: Pick<RuleBoard, "isKnown" | "refusalOfPurchase">;
   readonly addressOf: ClientAddress;
   /** Requests per second; 0 = off. */
   readonly limits: { readonly user: number; readonly ip: number; readonly node: number };
@@ -135,7 +137,10 @@ class SaleLane implements FastLane {
     sale: SaleSnapshot,
     { userId }: Principal,
   ): BuyAnswer | undefined {
-    const { snapshots, marks, passes } = this.#parts;
+    const { snapshots, marks, passes, rules } = this.#parts;
+    if (!rules.isKnown()) return refusal("SERVICE_UNAVAILABLE");
+    const ruled = rules.refusalOfPurchase(sale.id, userId);
+    if (ruled !== undefined) return refusal(ruled);
     const closed = snapshots.refusalOf(sale);
     if (closed !== undefined) return refusal(closed);
     if (marks.isSoldOutFor(sale.id, userId)) return refusal("SECKILL_SOLD_OUT");

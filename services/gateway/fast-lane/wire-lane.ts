@@ -45,6 +45,7 @@ export function wireFastLane(node: PlatformNode, sessions: Sessions): WiredLane 
   const { JWT_SECRET: current, JWT_PREVIOUS_SECRET: previous } = settings;
   const lane = createFastLane({
     tokens: node.tokens,
+    rules: node.rules,
     sessions,
     passes: createPurchasePasses({ current, previous }, clock),
     addressOf: createClientAddress(settings.TRUSTED_PROXIES),

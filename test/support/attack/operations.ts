@@ -287,10 +287,31 @@ const SALES: Readonly<Record<string, Prepare>> = {
   }),
 };
 
+/** Switches are turned off and lists are shortened: the shop goes on for the other operations. */
+const RULES: Readonly<Record<string, Prepare>> = {
+  "GET /admin/switches": get(() => "/admin/switches"),
+  "PUT /admin/switches/{name}": () => ({
+    path: "/admin/switches/stop_orders",
+    body: { is_on: false, reason: "a drill" },
+  }),
+  "GET /admin/rule-changes": get(() => "/admin/rule-changes"),
+  "GET /admin/buyer-lists": get(() => "/admin/buyer-lists?list=blocked"),
+  "PUT /admin/buyer-lists": () => ({
+    path: "/admin/buyer-lists",
+    body: { list: "blocked", user_ids: [UNKNOWN_ID], is_listed: false, reason: "a drill" },
+  }),
+  "GET /admin/purchase-limits": get(() => "/admin/purchase-limits"),
+  "PUT /admin/purchase-limits/{sku_id}": () => ({
+    path: `/admin/purchase-limits/${UNKNOWN_ID}`,
+    body: { per_order: null, reason: "a drill" },
+  }),
+};
+
 /** By operation, such as `POST /orders/{id}/cancel`. */
 export const OPERATIONS: Readonly<Record<string, Prepare>> = {
   ...ACCOUNTS,
   ...CATALOGUE,
   ...TRADE,
   ...SALES,
+  ...RULES,
 };
