@@ -37,9 +37,14 @@ async function openShared(): Promise<TestServers> {
 /**
  * A set of servers of the caller's own, for tests that kill and restart them. `stop()` is optional: at the end
  * of the process the servers are killed and the folder removed.
+ *
+ * @param prepare makes the empty folder ready, before anything is started in it.
  */
-export async function startThrowAwayServers(): Promise<RunningServers & { dataDir: string }> {
+export async function startThrowAwayServers(
+  prepare: (dataDir: string) => void = () => undefined,
+): Promise<RunningServers & { dataDir: string }> {
   const dataDir = makeThrowAwayFolder(FOLDER_PREFIX);
+  prepare(dataDir);
   const servers = await startServers({ dataDir });
   const removeAll = (): void => {
     for (const server of Object.values(servers.processes)) {
