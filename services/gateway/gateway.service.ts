@@ -15,6 +15,7 @@ import { closeHttpServer, createHttpServer } from "./http-server.ts";
 import { createSaleEntrance, type SaleEntrance } from "./live/sale-entrance.ts";
 import { missingServices } from "./needed-services.ts";
 import { openApiDocument } from "./openapi.ts";
+import { opsPageHandlers } from "./ops/ops-page.ts";
 import { ownActions } from "./own-actions.ts";
 import { createPreflight } from "./preflight.ts";
 import { FALLBACKS } from "./promised-orders.ts";
@@ -169,7 +170,8 @@ function rootRoute({ node, routes, sales }: GatewayParts, state: { isDraining: b
     isDraining: () => state.isDraining,
   });
   const aliases: Record<string, AliasHandler> = {};
-  for (const [label, handle] of Object.entries({ ...handlers, ...sales.pages })) {
+  const pages = { ...sales.pages, ...opsPageHandlers() };
+  for (const [label, handle] of Object.entries({ ...handlers, ...pages })) {
     aliases[label] = (request, response, next) => {
       nameRequest(request, response, label);
       Promise.resolve(handle(request, response)).catch(next);

@@ -186,6 +186,8 @@ describe("the OpenAPI document of the running platform", function () {
   it("describes what admins see", async () => {
     const { admin } = shop;
     done(await admin.get(`${API}/admin/invariants`));
+    done(await admin.get(`${API}/admin/nodes`));
+    done(await admin.get(`${API}/admin/backlogs`));
     done(await admin.get(`${API}/admin/dead-letters`));
     for (const [method, path] of [
       ["POST", `${API}/admin/dead-letters/inventory.${UNKNOWN_ID}/replay`],

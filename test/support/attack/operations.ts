@@ -250,6 +250,8 @@ const TRADE: Readonly<Record<string, Prepare>> = {
   }),
   "GET /admin/reconciliations": get(() => "/admin/reconciliations"),
   "GET /admin/invariants": get(() => "/admin/invariants"),
+  "GET /admin/nodes": get(() => "/admin/nodes"),
+  "GET /admin/backlogs": get(() => "/admin/backlogs"),
   "GET /admin/dead-letters": get(() => "/admin/dead-letters"),
   "POST /admin/dead-letters/{id}/replay": get(
     () => `/admin/dead-letters/inventory.${UNKNOWN_ID}/replay`,

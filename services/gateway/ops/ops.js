@@ -1,0 +1,188 @@
+// The operations page: asks for each part at its own pace and shows what it gets. A part that cannot be had
+// says so, and the others are shown all the same.
+import { ask, isSignedIn, Refused, signIn, signOut } from "./ops-client.js";
+import * as panels from "./ops-panels.js";
+import { troublesOf } from "./ops-troubles.js";
+
+const NODES_INTERVAL_MS = 3_000;
+const BACKLOGS_INTERVAL_MS = 5_000;
+const LETTERS_INTERVAL_MS = 10_000;
+/** The checks read whole tables: they rest this many times as long as they took, and at least this long. */
+const INVARIANTS_INTERVAL_MIN_MS = 15_000;
+const INVARIANTS_REST_FACTOR = 20;
+const CURVE_POINTS_MAX = 120;
+const LETTERS_SHOWN = 20;
+const SALES_SHOWN = 10;
+
+const at = (id) => document.getElementById(id);
+const state = { nodes: [], backlogs: undefined, invariants: undefined };
+const samples = [];
+const loops = new Map();
+
+/** Answers of all nodes in the last minute, by name; the worst time stands for all. */
+function sumCalls(field) {
+  const byName = new Map();
+  for (const { report } of state.nodes) {
+    for (const { name, per_s, failures_per_s, p50_ms, p99_ms } of report?.[field] ?? []) {
+      const known = byName.get(name) ?? {
+        name,
+        perS: 0,
+        failuresPerS: 0,
+        p50Ms: null,
+        p99Ms: null,
+      };
+      known.perS += per_s;
+      known.failuresPerS += failures_per_s;
+      known.p50Ms = later(known.p50Ms, p50_ms);
+      known.p99Ms = later(known.p99Ms, p99_ms);
+      byName.set(name, known);
+    }
+  }
+  return [...byName.values()].sort((left, right) => right.perS - left.perS);
+}
+
+const later = (left, right) =>
+  left === null ? right : right === null ? left : Math.max(left, right);
+
+function totalsOf(calls) {
+  return calls.reduce(
+    (sum, { perS, failuresPerS, p99Ms }) => ({
+      perS: sum.perS + perS,
+      failuresPerS: sum.failuresPerS + failuresPerS,
+      p99Ms: later(sum.p99Ms, p99Ms),
+    }),
+    { perS: 0, failuresPerS: 0, p99Ms: null },
+  );
+}
+
+function showSummary() {
+  const totals = totalsOf(sumCalls("routes"));
+  panels.showNow({ ...state, totals });
+  panels.showTroubles(troublesOf({ ...state, totals }));
+  at("updated").textContent = new Date().toLocaleTimeString();
+}
+
+async function readNodes() {
+  state.nodes = (await ask("GET", "/admin/nodes")).items;
+  const routes = sumCalls("routes");
+  samples.push(totalsOf(routes));
+  if (samples.length > CURVE_POINTS_MAX) samples.shift();
+  panels.showNodes(state.nodes, Date.now());
+  panels.showCalls("routes", routes, "anything");
+  panels.showCalls("actions", sumCalls("actions"), "an action");
+  panels.showPools(state.nodes);
+  panels.showCurve(samples, CURVE_POINTS_MAX);
+}
+
+async function readBacklogs() {
+  state.backlogs = await ask("GET", "/admin/backlogs");
+  panels.showBacklogs(state.backlogs);
+}
+
+async function readSales() {
+  const path = `/seckill/sales?page_size=${SALES_SHOWN}`;
+  panels.showSales(await ask("GET", path));
+}
+
+async function readLetters() {
+  const path = `/admin/dead-letters?status=open&page_size=${LETTERS_SHOWN}`;
+  panels.showDeadLetters(await ask("GET", path), settleLetter);
+}
+
+async function settleLetter({ id, event_name: name }, how, button) {
+  if (how === "discard" && !confirm(`Discard this ${name} for good?`)) return;
+  button.disabled = true;
+  try {
+    if (how === "replay") await ask("POST", `/admin/dead-letters/${id}/replay`);
+    else await ask("DELETE", `/admin/dead-letters/${id}`);
+  } catch (error) {
+    alert(error.message);
+  }
+  restart("dead-letters");
+  restart("backlogs");
+}
+
+async function readInvariants() {
+  const startedMs = performance.now();
+  at("check-invariants").disabled = true;
+  try {
+    state.invariants = await ask("GET", "/admin/invariants");
+    panels.showInvariants(state.invariants, Date.now());
+  } finally {
+    at("check-invariants").disabled = false;
+  }
+  const tookMs = performance.now() - startedMs;
+  return Math.max(INVARIANTS_INTERVAL_MIN_MS, tookMs * INVARIANTS_REST_FACTOR);
+}
+
+/** What each panel shows, and how long it rests when its reading does not say. */
+const READINGS = {
+  nodes: { read: readNodes, restMs: NODES_INTERVAL_MS },
+  sales: { read: readSales, restMs: BACKLOGS_INTERVAL_MS },
+  backlogs: { read: readBacklogs, restMs: BACKLOGS_INTERVAL_MS },
+  "dead-letters": { read: readLetters, restMs: LETTERS_INTERVAL_MS },
+  invariants: { read: readInvariants, restMs: INVARIANTS_INTERVAL_MIN_MS },
+};
+
+/** Reads again and again while somebody is signed in and looks. */
+function restart(id) {
+  clearTimeout(loops.get(id)?.timer);
+  const loop = { timer: undefined };
+  loops.set(id, loop);
+  const turn = async () => {
+    let restMs = READINGS[id].restMs;
+    if (!document.hidden) {
+      try {
+        restMs = (await READINGS[id].read()) ?? restMs;
+      } catch (error) {
+        if (!isSignedIn()) return leave("Sign in again, please.");
+        const isForNobody = error instanceof Refused && error.status === 404;
+        if (!isForNobody) panels.showFault(id, error);
+      }
+      if (isSignedIn()) showSummary();
+    }
+    // A restart in the meantime has a loop of its own.
+    if (loops.get(id) === loop) loop.timer = setTimeout(turn, restMs);
+  };
+  void turn();
+}
+
+function enter() {
+  at("signed-out").hidden = true;
+  at("signed-in").hidden = false;
+  at("sign-out").hidden = false;
+  for (const id of Object.keys(READINGS)) restart(id);
+}
+
+function leave(reason) {
+  for (const { timer } of loops.values()) clearTimeout(timer);
+  loops.clear();
+  at("signed-in").hidden = true;
+  at("sign-out").hidden = true;
+  at("signed-out").hidden = false;
+  at("sign-in-fault").textContent = reason;
+  at("health").dataset.state = "quiet";
+  at("health").textContent = "signed out";
+  at("updated").textContent = "";
+}
+
+at("sign-in").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const form = event.target;
+  const { email, password } = Object.fromEntries(new FormData(form));
+  at("sign-in-fault").textContent = "";
+  signIn(email, password).then(
+    () => {
+      form.reset();
+      enter();
+    },
+    (error) => {
+      at("sign-in-fault").textContent = error.message;
+    },
+  );
+});
+at("sign-out").addEventListener("click", () => {
+  void signOut();
+  leave("");
+});
+at("check-invariants").addEventListener("click", () => restart("invariants"));
