@@ -11,7 +11,7 @@ import { LRUCache } from "lru-cache";
 import { type CommitQueue, createCommitQueue } from "../../mixins/database/commit-queue.ts";
 import type { Database } from "../../mixins/database/database.ts";
 import type { Log } from "../../mixins/log.ts";
-import { ADMISSION_BATCH_MAX } from "../contracts/seckill.ts";
+import { ADMISSION_BATCH_MAX, type Refusal } from "../contracts/seckill.ts";
 import { isPlatformError } from "../contracts/errors.ts";
 import { type Backoff, backoffDelayMs } from "../kernel/backoff.ts";
 import { type Clock, MINUTE_MS, SECOND_MS } from "../kernel/clock.ts";
@@ -68,6 +68,8 @@ export interface Commits {
   attempt(orderId: string): Attempt | undefined;
   /** How an attempt of this node ended, for about a minute. */
   outcome(orderId: string): FinalOutcome | undefined;
+  /** What this buyer's last attempt on this node was refused with, for about a minute. */
+  refusalOf(saleId: string, userId: string): Refusal | undefined;
   /** About how long one more winner of this sale would wait, in milliseconds. */
   waitMs(saleId: string): number;
   /** Commits what waits and refuses what comes later. */
@@ -86,6 +88,8 @@ class SaleCommits implements Commits {
   readonly #byOrder = new Map<string, Attempt>();
   readonly #byBuyer = new Map<string, Attempt>();
   readonly #ended: LRUCache<string, FinalOutcome>;
+  /** Refusals leave no row, and a buyer who was told to wait asks for them. */
+  readonly #refusedBuyers: LRUCache<string, Refusal>;
   readonly #commitMs = new Map<string, number>();
   #isDraining = false;
 
@@ -93,6 +97,7 @@ class SaleCommits implements Commits {
     this.#deps = deps;
     const { rememberedMax: max = REMEMBERED_MAX } = deps;
     this.#ended = new LRUCache({ max, ttl: REMEMBERED_MS });
+    this.#refusedBuyers = new LRUCache({ max, ttl: REMEMBERED_MS });
   }
 
   start(saleId: string, command: AdmitCommand): Attempt {
@@ -108,6 +113,7 @@ class SaleCommits implements Commits {
         this.#byOrder.delete(orderId);
         const key = buyerKey(saleId, userId);
         if (this.#byBuyer.get(key)?.orderId === orderId) this.#byBuyer.delete(key);
+        if (outcome.kind === "refused") this.#refusedBuyers.set(key, outcome.refusal);
         return outcome;
       }),
     };
@@ -126,6 +132,10 @@ class SaleCommits implements Commits {
 
   outcome(orderId: string): FinalOutcome | undefined {
     return this.#ended.get(orderId);
+  }
+
+  refusalOf(saleId: string, userId: string): Refusal | undefined {
+    return this.#refusedBuyers.get(buyerKey(saleId, userId));
   }
 
   waitMs(saleId: string): number {

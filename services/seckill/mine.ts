@@ -58,8 +58,15 @@ export async function tellMine(
   if (commits.runningOf(sale.id, userId) !== undefined && last?.state !== "live") {
     return { status: "waiting", ...story };
   }
-  if (last === undefined) return { status: "none", ...story };
+  if (last === undefined) {
+    const reason = commits.refusalOf(sale.id, userId);
+    return reason === undefined ? { status: "none", ...story } : refusedFor(reason, story);
+  }
   return { ...(await statusOf(ctx, last)), ...story };
+}
+
+function refusedFor(reason: string, story: { readonly story?: Story }): Mine {
+  return { status: "refused", reason, ...story };
 }
 
 async function statusOf(ctx: Context, attempt: AttemptRow): Promise<Mine> {

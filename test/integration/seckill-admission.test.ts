@@ -172,6 +172,16 @@ describe("a sale that the database admits to", function () {
     assert.deepEqual([audit.live, audit.returned, audit.holds], [0, 2, true]);
   });
 
+  it("tells a buyer whose commit found no unit left that he was refused", async () => {
+    const sale = await open({ quantity: 1 });
+    const users = customers(2);
+    await admitAll(shop, sale.id, users);
+    await whenQuiet(shop, sale.id);
+    const told = await Promise.all(users.map((user) => mine(user, sale.id)));
+    const refused = told.filter(({ status }) => status === "refused");
+    assert.deepEqual(refused, [{ status: "refused", reason: "sold_out" }]);
+  });
+
   it("answers what became of orders that nobody on this node knows", async () => {
     const sale = await open();
     const { orderId = "" } = await buyAs(shop, sale.id, newCustomer());
