@@ -19,19 +19,19 @@ interface Waiting {
 }
 
 export class HttpSocket {
-  readonly #host: string;
-  readonly #port: number;
+  readonly #urlOf: () => string;
   readonly #localAddress: string | undefined;
   #socket: Socket | undefined;
   #received = "";
   #waiting: Waiting | undefined;
 
-  /** @param localAddress of this machine; the system's choice without it. */
-  constructor(url: string, localAddress?: string) {
-    const { hostname, port } = new URL(url);
+  /**
+   * @param url asked for whenever a connection is opened.
+   * @param localAddress of this machine; the system's choice without it.
+   */
+  constructor(url: string | (() => string), localAddress?: string) {
     this.#localAddress = localAddress;
-    this.#host = hostname;
-    this.#port = Number(port);
+    this.#urlOf = typeof url === "string" ? () => url : url;
   }
 
   /** One request at a time. Latin-1 text or bytes; the answer's body must be ASCII. */
@@ -49,7 +49,8 @@ export class HttpSocket {
 
   #open(): Socket {
     const from = this.#localAddress === undefined ? {} : { localAddress: this.#localAddress };
-    const socket = connect({ port: this.#port, host: this.#host, ...from });
+    const { hostname: host, port } = new URL(this.#urlOf());
+    const socket = connect({ port: Number(port), host, ...from });
     socket.setNoDelay(true);
     socket.setTimeout(ANSWER_TIMEOUT_MS);
     socket.setEncoding("latin1");

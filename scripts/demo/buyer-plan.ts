@@ -14,6 +14,8 @@ export interface BuyerPlan {
   readonly clickGapMs: number;
   /** From the order to its payment; undefined for who never pays. */
   readonly paysAfterMs: number | undefined;
+  /** From the order to its cancellation, for who changes his mind. */
+  readonly cancelsAfterMs?: number;
   /** Looks again this long after "sold out"; undefined for who gives up. */
   readonly comesBackAfterMs: number | undefined;
 }

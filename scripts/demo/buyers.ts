@@ -61,6 +61,8 @@ export async function runCrowd(parts: CrowdParts): Promise<void> {
   await Promise.all(visits);
 }
 
+type Decision = "bought" | "sold out" | "over" | "undecided";
+
 interface Heard {
   readonly outcome: string;
   readonly orderId: string | undefined;
@@ -68,7 +70,12 @@ interface Heard {
 
 interface Body {
   readonly error?: string;
-  readonly data?: { readonly order_id?: string; readonly status?: string; readonly id?: string };
+  readonly data?: {
+    readonly order_id?: string;
+    readonly status?: string;
+    readonly reason?: string;
+    readonly id?: string;
+  };
   readonly details?: { readonly order_id?: string } | null;
 }
 
@@ -92,12 +99,24 @@ class Visit {
       attempts.push(this.#attempt(click, clickMs));
     }
     const isSoldOut = (await Promise.all(attempts)).every((one) => one);
+    this.#parts.witness.decided();
     if (isSoldOut && comesBackAfterMs !== undefined) {
       await delay(comesBackAfterMs);
       await this.#attempt(clicks, performance.now());
     }
     const orders = [...this.#parts.witness.ordersOf(this.#plan.index)];
-    await Promise.all(orders.map((orderId) => this.#pay(orderId)));
+    await Promise.all(orders.map((orderId) => this.#goOn(orderId)));
+  }
+
+  async #goOn(orderId: string): Promise<void> {
+    const { cancelsAfterMs } = this.#plan;
+    if (cancelsAfterMs === undefined) {
+      await this.#pay(orderId);
+      return;
+    }
+    await delay(cancelsAfterMs);
+    const path = `${API}/orders/${orderId}/cancel`;
+    await this.#until(isDecidedOrder, { method: "POST", path });
   }
 
   /** Tries until it is decided; true when there was no unit. */
@@ -108,7 +127,12 @@ class Visit {
     for (let tries = 1; tries <= TRIES_MAX; tries += 1) {
       const heard = await this.#buy(requestId, sentMs);
       const pauseMs = RETRY_MS.get(heard.outcome);
-      if (pauseMs === undefined) return await this.#take(heard);
+      if (pauseMs === undefined) {
+        const decision = await this.#take(heard);
+        if (decision !== "undecided") return decision === "sold out";
+        sentMs = performance.now();
+        continue;
+      }
       // A bot's other requests go on without this one.
       if (heard.outcome === "RATE_LIMITED" && this.#plan.persona === "bot") return false;
       await delay(pauseMs);
@@ -118,24 +142,22 @@ class Visit {
     return false;
   }
 
-  /** A decision, or the advice to wait for it; true when there was no unit. */
-  async #take({ outcome, orderId }: Heard): Promise<boolean> {
+  async #take({ outcome, orderId }: Heard): Promise<Decision> {
     switch (outcome) {
       case "queued":
       // What he is said to have is new to him when the answer that promised it was lost.
       case "SECKILL_ALREADY_PURCHASED":
         this.#promised(orderId);
-        return false;
+        return "bought";
       case "waiting":
-        await this.#look();
-        return false;
+        return await this.#look();
       case "SECKILL_SOLD_OUT":
-        return true;
+        return "sold out";
       case "SECKILL_ENDED":
-        return false;
+        return "over";
       default:
         this.#parts.witness.fault(`a buyer was answered ${outcome}`);
-        return false;
+        return "over";
     }
   }
 
@@ -157,14 +179,24 @@ class Visit {
   }
 
   /** He was told to wait: looks until he is told an order, or that there is none. */
-  async #look(): Promise<void> {
+  async #look(): Promise<Decision> {
     const path = `${API}/seckill/sales/${this.#parts.saleId}/orders/mine`;
     for (let looks = 1; looks <= LOOKS_MAX; looks += 1) {
       await delay(LOOK_INTERVAL_MS);
-      const { order_id: orderId, status } = (await this.#send({ method: "GET", path }))?.data ?? {};
-      if (orderId !== undefined) this.#promised(orderId);
-      if (orderId !== undefined || status === "refused") return;
+      const {
+        order_id: orderId,
+        status,
+        reason,
+      } = (await this.#send({ method: "GET", path }))?.data ?? { status: "waiting" };
+      if (orderId !== undefined) {
+        this.#promised(orderId);
+        return "bought";
+      }
+      if (reason === "sold_out") return "sold out";
+      // His attempt came to nothing, or who knew of it is gone: he may try again.
+      if (status !== "waiting") return "undecided";
     }
+    return "undecided";
   }
 
   async #pay(orderId: string): Promise<void> {
@@ -191,9 +223,7 @@ class Visit {
   /** The order's row may be written a moment after its promise. */
   async #openPayment(orderId: string): Promise<string | undefined> {
     const path = `${API}/orders/${orderId}/pay`;
-    const isDecided = ({ error }: Body): boolean =>
-      error === undefined || (error !== "ORDER_NOT_FOUND" && isFinal(error));
-    const heard = await this.#until(isDecided, { method: "POST", path });
+    const heard = await this.#until(isDecidedOrder, { method: "POST", path });
     return heard?.error === undefined ? heard?.data?.id : undefined;
   }
 
@@ -237,6 +267,10 @@ function bodyOf({ body }: HttpAnswer): Body {
 
 function outcomeOf(body: Body): string {
   return body.error ?? body.data?.status ?? "without a status";
+}
+
+function isDecidedOrder({ error }: Body): boolean {
+  return error === undefined || (error !== "ORDER_NOT_FOUND" && isFinal(error));
 }
 
 /** Whether the same request cannot succeed later. */

@@ -3,7 +3,8 @@
 import { type HttpAnswer, HttpSocket } from "../bench/http-socket.ts";
 
 export interface ConnectionsOptions {
-  readonly url: string;
+  /** Where the shop is; a function is asked whenever a connection is opened. */
+  readonly url: string | (() => string);
   readonly sockets: number;
   /** Address of this machine that a connection comes from; the system's choice without it. */
   readonly localAddressOf?: (socket: number) => string;

@@ -99,7 +99,8 @@ function ordersOf({ orders }: SaleAudit): number {
   return Object.values(orders).reduce((sum, count) => sum + count, 0);
 }
 
-function unsettled({ orders }: SaleAudit): number {
+/** Orders that are on their way to an end. */
+export function unsettled({ orders }: SaleAudit): number {
   return UNSETTLED.reduce((sum, status) => sum + (orders[status] ?? 0), 0);
 }
 

@@ -10,6 +10,8 @@ export interface Promised {
 export interface Counts {
   readonly requests: number;
   readonly promised: number;
+  /** Buyers who know what has become of all their first attempts. */
+  readonly decided: number;
   /** Answers by outcome: `queued`, `waiting`, the slug of an error, or `no answer`. */
   readonly answers: ReadonlyMap<string, number>;
   readonly paid: number;
@@ -30,6 +32,7 @@ export class Witness {
   readonly #winnersMs: number[] = [];
   readonly #othersMs: number[] = [];
   #requests = 0;
+  #decided = 0;
   #lateRefunds = 0;
 
   request(): void {
@@ -52,6 +55,10 @@ export class Witness {
     this.#orders.set(orderId, { buyer, orderId, atMs: performance.now() - this.#startedMs });
     const mine = this.#ordersOf.get(buyer) ?? new Set();
     this.#ordersOf.set(buyer, mine.add(orderId));
+  }
+
+  decided(): void {
+    this.#decided += 1;
   }
 
   fault(text: string): void {
@@ -83,6 +90,7 @@ export class Witness {
     return {
       requests: this.#requests,
       promised: this.#orders.size,
+      decided: this.#decided,
       answers: this.#answers,
       paid: this.#paid.size,
       lateRefunds: this.#lateRefunds,
