@@ -53,12 +53,12 @@ export class BenchChild implements Workload {
     return this.#process.pid ?? 0;
   }
 
-  async ask(name: string, params: unknown = null): Promise<unknown> {
+  async ask(name: string, params: unknown = null, timeoutMs = ANSWER_TIMEOUT_MS): Promise<unknown> {
     const question: Question = { id: ++this.#lastId, name, params };
     const answer = await new Promise<Answer>((resolve) => {
       const timer = setTimeout(() => {
         resolve({ id: question.id, error: `no answer to "${name}" in time` });
-      }, ANSWER_TIMEOUT_MS);
+      }, timeoutMs);
       this.#waiting.set(question.id, (given) => {
         clearTimeout(timer);
         resolve(given);

@@ -20,10 +20,17 @@ export class FloorDatabase {
     this.#plain = plain;
   }
 
-  static async open(mysqlUrl: string, schema: string): Promise<FloorDatabase> {
+  /** @param hasManyStatements several statements may travel in one text, and round trip. */
+  static async open(
+    mysqlUrl: string,
+    schema: string,
+    { hasManyStatements = false, plainConnections = PLAIN_CONNECTIONS } = {},
+  ): Promise<FloorDatabase> {
+    const open = (count: number, autocommit: 0 | 1): Promise<Connection[]> =>
+      openAll(mysqlUrl, schema, { count, autocommit, hasManyStatements });
     const [transactional, plain] = await Promise.all([
-      openAll(mysqlUrl, schema, { count: TRANSACTION_CONNECTIONS, autocommit: 0 }),
-      openAll(mysqlUrl, schema, { count: PLAIN_CONNECTIONS, autocommit: 1 }),
+      open(TRANSACTION_CONNECTIONS, 0),
+      open(plainConnections, 1),
     ]);
     return new FloorDatabase(new FreeList(transactional), new FreeList(plain));
   }
@@ -75,8 +82,9 @@ class FreeList {
 async function openAll(
   mysqlUrl: string,
   schema: string,
-  { count, autocommit }: { count: number; autocommit: 0 | 1 },
+  options: { count: number; autocommit: 0 | 1; hasManyStatements: boolean },
 ): Promise<Connection[]> {
+  const { count, autocommit, hasManyStatements } = options;
   const { hostname, port, username, password } = new URL(mysqlUrl);
   const connections = Array.from({ length: count }, () =>
     createConnection({
@@ -89,6 +97,7 @@ async function openAll(
       timezone: "Z",
       supportBigNumbers: true,
       bigNumberStrings: true,
+      multipleStatements: hasManyStatements,
     }),
   );
   for (const connection of connections) {

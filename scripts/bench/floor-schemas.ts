@@ -25,7 +25,11 @@ export async function createFloorSchemas(
   return schemas as Record<FloorOwner, string>;
 }
 
-async function createSchema(admin: Connection, owner: OwnedSchema, name: string): Promise<void> {
+export async function createSchema(
+  admin: Connection,
+  owner: OwnedSchema,
+  name: string,
+): Promise<void> {
   await admin.query(`CREATE DATABASE \`${name}\` CHARACTER SET utf8mb4`);
   await admin.query(`USE \`${name}\``);
   for (const { up } of await loadMigrations(owner)) {

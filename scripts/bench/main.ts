@@ -1,9 +1,9 @@
 // `npm run bench`: floors and product in one alternated run on one machine. Ends by itself; what it
 // starts ends with it.
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { cpus, totalmem } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CaseName } from "./cases.ts";
+import { describeMachine } from "./machine.ts";
 import { DOCS_DIR, MeasuredShop } from "./measured-shop.ts";
 import type { Sample } from "./measure.ts";
 import { type BenchOptions, readOptions } from "./options.ts";
@@ -11,7 +11,6 @@ import { profileShop } from "./profile.ts";
 import { type BenchResult, markdownOf, ratiosOf } from "./report.ts";
 import { Session } from "./session.ts";
 
-const BYTES_PER_GIB = 2 ** 30;
 const WARM_UP_S = 0.5;
 const ATTEMPTS_MAX = 3;
 
@@ -104,13 +103,6 @@ function report(result: BenchResult, { out }: BenchOptions): void {
   const record = { ...result, ratios: ratiosOf(result) };
   writeFileSync(join(out, "bench.json"), `${JSON.stringify(record, null, 2)}\n`);
   writeFileSync(join(out, "bench.md"), text);
-}
-
-function describeMachine(): string {
-  const [cpu] = cpus();
-  const load = readFileSync("/proc/loadavg", "utf8").split(" ", 3).join(" ");
-  const memory = `${(totalmem() / BYTES_PER_GIB).toFixed(0)} GiB`;
-  return `${cpus().length} × ${cpu?.model.trim() ?? "?"}, ${memory}; load at the end ${load}`;
 }
 
 function say(text: string): void {

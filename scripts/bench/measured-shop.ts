@@ -52,7 +52,7 @@ export class MeasuredShop {
     this.environment = readPlatformEnv(folder);
     const { processes } = readRunState(folder);
     this.pids = new Map(processes.map(({ name, pid }) => [name, pid]));
-    this.buyers = this.#people("customer", BUYERS);
+    this.buyers = this.people("customer", BUYERS);
   }
 
   static async start(): Promise<MeasuredShop> {
@@ -100,7 +100,7 @@ export class MeasuredShop {
     const socket = new HttpSocket(this.url);
     const productIds: string[] = [];
     const skuIds: string[] = [];
-    for (const [index, admin] of this.#people("admin", ADMINS).entries()) {
+    for (const [index, admin] of this.people("admin", ADMINS).entries()) {
       const body = {
         name: `Product ${index} of the benchmark`,
         description: "A thing that many people want at the same moment. ".repeat(4),
@@ -123,8 +123,8 @@ export class MeasuredShop {
     return { productIds, skuIds, productText };
   }
 
-  /** Made-up people, as `npm run tokens` makes them. */
-  #people(role: "customer" | "admin", count: number): Buyer[] {
+  /** Made-up people with new tokens, as `npm run tokens` makes them. */
+  people(role: "customer" | "admin", count: number): Buyer[] {
     const secret = this.environment["JWT_SECRET"] ?? "";
     const tokens = createAccessTokens({ current: secret }, systemClock);
     return Array.from({ length: count }, (_, index) => {

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeThrowAwayFolder, removeThrowAwayFolder } from "../launcher/throw-away-folder.ts";
-import { type CaseName, SHOP_CASES } from "./cases.ts";
+import { SHOP_CASES } from "./cases.ts";
 import { MeasuredShop } from "./measured-shop.ts";
 import type { Sample } from "./measure.ts";
 import type { BenchOptions } from "./options.ts";
@@ -20,11 +20,15 @@ const US_PER_S = 1_000_000;
 /** Less than this is background work of a process that the journey does not touch. */
 const US_SHOWN_MIN = 10;
 
-const HEAD: readonly string[] = [
-  "# Where the CPU time goes",
-  "",
-  "Made by `npm run bench -- --profile`; do not edit. Self time of each process while it serves one journey, by package and by function. A profiled process is slower: the shares mean something, the times do not.",
-];
+const HEAD = profileHead("bench -- --profile");
+
+export function profileHead(command: string): readonly string[] {
+  return [
+    "# Where the CPU time goes",
+    "",
+    `Made by \`npm run ${command}\`; do not edit. Self time of each process while it serves one journey, by package and by function. A profiled process is slower: the shares mean something, the times do not.`,
+  ];
+}
 
 export async function profileShop(options: BenchOptions): Promise<void> {
   const folder = makeThrowAwayFolder("flash-sale-profile-");
@@ -32,19 +36,17 @@ export async function profileShop(options: BenchOptions): Promise<void> {
     process.env["NODE_OPTIONS"] = `--cpu-prof --cpu-prof-dir=${folder}`;
     const shop = await MeasuredShop.start();
     const pids = new Map(shop.pids);
-    const samples = new Map<CaseName, Sample>();
+    const works = new Map<string, ProfiledWork>();
     try {
       const session = await Session.open(shop, options.connections);
-      for (const name of SHOP_CASES)
-        samples.set(name, await session.measure(name, options.seconds));
+      for (const name of SHOP_CASES) {
+        works.set(name, workOf(await session.measure(name, options.seconds)));
+      }
       await session.close();
     } finally {
       await shop.stop();
     }
-    const parts = NODES.flatMap((node) =>
-      partsOf(node, readProfile(folder, pids.get(node) ?? 0), samples),
-    );
-    const text = [...HEAD, ...parts].join("\n");
+    const text = [...HEAD, ...profileParts(folder, pids, works)].join("\n");
     console.log(text);
     if (options.out === "") return;
     mkdirSync(options.out, { recursive: true });
@@ -52,6 +54,29 @@ export async function profileShop(options: BenchOptions): Promise<void> {
   } finally {
     removeThrowAwayFolder(folder);
   }
+}
+
+function workOf({ perSecond, fromUs, untilUs }: Sample): ProfiledWork {
+  return {
+    units: perSecond * ((untilUs - fromUs) / US_PER_S),
+    window: { fromUs, untilUs },
+  };
+}
+
+/** What a part of a profile is compared with: how much was done in which time. */
+export interface ProfiledWork {
+  readonly units: number;
+  /** Monotonic clock, microseconds. */
+  readonly window: { readonly fromUs: number; readonly untilUs: number };
+}
+
+/** Self times of the platform's nodes, whose profiles lie in the folder, for each kind of work. */
+export function profileParts(
+  folder: string,
+  pids: ReadonlyMap<string, number>,
+  works: ReadonlyMap<string, ProfiledWork>,
+): readonly string[] {
+  return NODES.flatMap((node) => partsOf(node, readProfile(folder, pids.get(node) ?? 0), works));
 }
 
 function readProfile(folder: string, pid: number): CpuProfile {
@@ -63,11 +88,10 @@ function readProfile(folder: string, pid: number): CpuProfile {
 function partsOf(
   node: string,
   profile: CpuProfile,
-  samples: ReadonlyMap<CaseName, Sample>,
+  works: ReadonlyMap<string, ProfiledWork>,
 ): readonly string[] {
-  return [...samples].flatMap(([name, sample]) => {
-    const times = selfTimes(profile, sample);
-    const units = sample.perSecond * ((sample.untilUs - sample.fromUs) / US_PER_S);
+  return [...works].flatMap(([name, { units, window }]) => {
+    const times = selfTimes(profile, window);
     const usEach = times.busyUs / units;
     if (usEach < US_SHOWN_MIN) return [];
     const heading = `## ${node}: ${name}, ${usEach.toFixed(0)} us each under the profiler`;

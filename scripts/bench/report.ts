@@ -2,6 +2,7 @@
 import type { CaseName } from "./cases.ts";
 import type { Sample } from "./measure.ts";
 import type { RowsPerOrder } from "./session.ts";
+import { figure, table as tableLines } from "./markdown.ts";
 import { ratioOf, type Spread, spreadOf } from "./statistics.ts";
 
 export interface BenchResult {
@@ -214,13 +215,6 @@ function idleText(idleUsPerS: BenchResult["idleUsPerS"]): string {
     .join(", ");
 }
 
-/** Three digits that mean something. */
-function figure(value: number): string {
-  if (value >= 100) return value.toFixed(0);
-  return value >= 10 ? value.toFixed(1) : value.toFixed(2);
-}
-
 function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-  return [line(heads), line(heads.map(() => "---")), ...rows.map(line)].join("\n");
+  return tableLines(heads, rows).join("\n");
 }

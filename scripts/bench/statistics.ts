@@ -15,7 +15,7 @@ export function spreadOf(values: readonly number[]): Spread {
 }
 
 /** Linear between neighbours; `sorted` rises and is not empty. */
-export function quantile(sorted: readonly number[], at: number): number {
+export function quantile(sorted: ArrayLike<number>, at: number): number {
   const position = (sorted.length - 1) * at;
   const below = sorted[Math.floor(position)] ?? NaN;
   const above = sorted[Math.ceil(position)] ?? NaN;
