@@ -11,6 +11,9 @@ import type { Metrics } from "../mixins/metrics/metrics.ts";
 import { type CommandObserver, createRedis } from "../mixins/redis/redis.ts";
 import type { TellServerSpan } from "../mixins/tracing/server-spans.ts";
 
+/** Connections of a pool with a purpose of its own. */
+const PURPOSE_POOL_SIZE = 2;
+
 export interface Dependency {
   readonly name: string;
   /** Rejects when it is away. */
@@ -18,8 +21,11 @@ export interface Dependency {
 }
 
 export interface Connections {
-  /** The pool of one schema with its own user. */
-  database(schema: DatabaseSchema): Database;
+  /**
+   * The pool of one schema with its own user.
+   * @param purpose a smaller pool of its own for work that must not queue behind everything else.
+   */
+  database(schema: DatabaseSchema, purpose?: string): Database;
   redis(): Redis;
   /** For Redis clients that a service opens for itself. */
   readonly onRedisCommand: CommandObserver;
@@ -49,19 +55,22 @@ export function createConnections(parts: ConnectionParts): Connections {
   const { settings, nodeId, log } = parts;
   const onRedisCommand = redisObserver(parts);
   const open: Connection[] = [];
-  const databases = new Map<DatabaseSchema, Database>();
+  const databases = new Map<string, Database>();
   const poolReaders = new Map<string, () => PoolFigures>();
   let redis: Redis | undefined;
   let bus: EventBus | undefined;
 
   return {
-    database(schema) {
-      const known = databases.get(schema);
+    database(schema, purpose) {
+      const name = purpose === undefined ? schema : `${schema}:${purpose}`;
+      const known = databases.get(name);
       if (known !== undefined) return known;
-      const database = openDatabase(parts, schema, (read) => void poolReaders.set(schema, read));
-      databases.set(schema, database);
+      const poolSize = purpose === undefined ? settings.DATABASE_POOL_SIZE : PURPOSE_POOL_SIZE;
+      const pool = { name, schema, poolSize };
+      const database = openDatabase(parts, pool, (read) => void poolReaders.set(name, read));
+      databases.set(name, database);
       open.push({
-        name: `mysql:${schema}`,
+        name: `mysql:${name}`,
         probe: () => database.ping(),
         close: () => database.close(),
       });
@@ -114,12 +123,12 @@ export function createConnections(parts: ConnectionParts): Connections {
 
 function openDatabase(
   { settings, log, random, metrics, tellSpan }: ConnectionParts,
-  schema: DatabaseSchema,
+  { name, schema, poolSize }: { name: string; schema: DatabaseSchema; poolSize: number },
   onPool: (read: () => PoolFigures) => void,
 ): Database {
   return createDatabase({
     ...databaseCredentials(settings, schema),
-    poolSize: settings.DATABASE_POOL_SIZE,
+    poolSize,
     log,
     random,
     onStatement: (one) => {
@@ -131,10 +140,10 @@ function openDatabase(
       onPool(read);
       metrics.onCollect(() => {
         const { open, idle, waiting, sizeMax } = read();
-        metrics.set("app_database_connections", { schema, state: "busy" }, open - idle);
-        metrics.set("app_database_connections", { schema, state: "idle" }, idle);
-        metrics.set("app_database_connections_max", { schema }, sizeMax);
-        metrics.set("app_database_waiting", { schema }, waiting);
+        metrics.set("app_database_connections", { schema: name, state: "busy" }, open - idle);
+        metrics.set("app_database_connections", { schema: name, state: "idle" }, idle);
+        metrics.set("app_database_connections_max", { schema: name }, sizeMax);
+        metrics.set("app_database_waiting", { schema: name }, waiting);
       });
     },
   });

@@ -19,6 +19,9 @@ const LOOK_INTERVAL_MS = SECOND_MS;
 
 export interface PaymentDeps {
   readonly database: Database;
+  /** Where callbacks are stored: the same rows over connections of their own, so that a shop that is too busy to
+   * take orders still hears of its money. The other one when not given. */
+  readonly callbackDatabase?: Database;
   readonly channels: Channels;
   readonly ids: IdGenerator;
   readonly clock: Clock;
@@ -67,7 +70,11 @@ export function createPaymentNode(deps: PaymentDeps): PaymentNode {
     },
   });
   const opener = createOpener(deps);
-  const receiver = createReceiver({ ...deps, applier });
+  const receiver = createReceiver({
+    ...deps,
+    database: deps.callbackDatabase ?? deps.database,
+    applier,
+  });
   const closer = createCloser({ ...deps, onSettled });
   return {
     opener,

@@ -20,6 +20,7 @@ export function paymentDeps(node: PlatformNode): PaymentDeps {
   const { clock, log, random, failpoint, ids, settings } = node;
   return {
     database: node.database("payment"),
+    callbackDatabase: node.database("payment", "callbacks"),
     channels: createChannels(settings, clock),
     ids,
     clock,

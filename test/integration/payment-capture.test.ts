@@ -5,6 +5,7 @@ import { APPLY_FAILPOINTS } from "../../services/payment/apply-callbacks.ts";
 import { OPEN_FAILPOINTS } from "../../services/payment/open-payment.ts";
 import { sql } from "../../mixins/database/database.ts";
 import { eventually } from "../support/eventually.ts";
+import { POOL_SIZE } from "../support/database.ts";
 import { OLD_SECRET, newId, PaymentRig } from "../support/payment.ts";
 
 async function slugOf(attempt: Promise<unknown>): Promise<string | undefined> {
@@ -35,6 +36,19 @@ describe("payments", () => {
     assert.equal(payments[0]?.status, "pending");
     const rows = await rig.select("SELECT id FROM payments WHERE order_id = ?", [payable.orderId]);
     assert.equal(rows.length, 1);
+  });
+
+  it("stores callbacks while every other connection of the service is busy", async () => {
+    const payment = await opened();
+    const callbackDatabase = rig.schemas.database("payment", { poolSize: 1 });
+    const node = rig.node({ callbackDatabase });
+    const hold = sql("test.hold", "SELECT SLEEP(2)");
+    const held = Array.from({ length: POOL_SIZE }, () => rig.database.rows(hold));
+    const refused = await slugOf(rig.database.rows(sql("test.read", "SELECT 1")));
+    assert.equal(refused, "OVERLOADED");
+    await rig.callback(payment, {}, node);
+    await Promise.all(held);
+    await rig.when(payment.id, "succeeded");
   });
 
   it("registers the charge of an open payment again after the provider was away", async () => {

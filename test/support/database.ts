@@ -23,7 +23,8 @@ export const silentLog: Log = {
   child: () => silentLog,
 };
 
-const POOL_SIZE = 8;
+/** Connections of each pool of a test. */
+export const POOL_SIZE = 8;
 
 export interface TestDatabase {
   readonly settings: MigrationSettings;

@@ -47,6 +47,7 @@ export function newId(): string {
 export interface NodeOptions {
   readonly failpoint?: Failpoint;
   readonly clock?: Clock;
+  readonly callbackDatabase?: Database;
 }
 
 export interface MockProvider {
@@ -106,9 +107,11 @@ export class PaymentRig {
   }
 
   /** A payment node: what one process of the service or of its worker has. */
-  node({ failpoint = noFailpoint, clock = systemClock }: NodeOptions = {}): PaymentNode {
+  node(options: NodeOptions = {}): PaymentNode {
+    const { failpoint = noFailpoint, clock = systemClock } = options;
     const node = createPaymentNode({
       database: this.database,
+      callbackDatabase: options.callbackDatabase ?? this.database,
       channels: this.channels(clock),
       ids: { next: newId },
       clock,
