@@ -23,6 +23,7 @@ import { runScript } from "./run-script.ts";
 import type { Secrets } from "./secrets.ts";
 import type { RunningServers, ServerProcess } from "./servers.ts";
 import { startServers } from "./servers.ts";
+import { serverUser, urlAs, withoutLogin } from "./server-users.ts";
 import {
   checkSettings,
   givenServers,
@@ -173,6 +174,9 @@ export class Platform {
       dataDir: folder.root,
       credentials: serverCredentials(secrets),
       given: givenServers(process.env),
+      users: this.#split().map(({ name, services }) =>
+        serverUser(name, services, this.settings.NAMESPACE),
+      ),
     });
     this.#servers = await this.#startingServers;
     const started = this.#serverProcesses();
@@ -228,18 +232,34 @@ export class Platform {
 
   async #planNodes(): Promise<NodeProcess[]> {
     const { folder, sourceDir } = this.#options;
-    const named = process.env["SERVICES"] ?? "";
-    const split = named === "" ? Object.keys(ROLES) : [named];
     const ports = new PortBook(folder.root);
     const nodes: NodeProcess[] = [];
-    for (const [index, services] of split.entries()) {
-      const name = named === "" ? services : "node";
+    for (const [index, { name, services }] of this.#split().entries()) {
       const chosen = this.settings.METRICS_PORT;
       const metricsPort = chosen === 0 ? await ports.take(`metrics-${name}`) : chosen + index;
-      const settings = this.#environment;
+      const settings = { ...this.#environment, ...this.#loginsOf(name) };
       nodes.push(new NodeProcess({ name, services, metricsPort, folder, sourceDir, settings }));
     }
     return nodes;
+  }
+
+  /** The processes of services, by name: one per role, or one for what the environment names. */
+  #split(): readonly { readonly name: string; readonly services: string }[] {
+    const named = process.env["SERVICES"] ?? "";
+    if (named !== "") return [{ name: "node", services: named }];
+    return Object.keys(ROLES).map((role) => ({ name: role, services: role }));
+  }
+
+  /** A node reaches the private servers with rights of its own; a server that was given, as given. */
+  #loginsOf(name: string): Record<string, string> {
+    const credentials = serverCredentials(this.#options.secrets);
+    const given = givenServers(process.env);
+    const { MYSQL_URL = "", REDIS_URL = "", NATS_URL = "" } = this.#environment;
+    return {
+      MYSQL_URL: withoutLogin(MYSQL_URL),
+      REDIS_URL: given.redis ?? urlAs("redis", REDIS_URL, name, credentials),
+      NATS_URL: given.nats ?? urlAs("nats", NATS_URL, name, credentials),
+    };
   }
 
   async #waitUntilServing(): Promise<void> {

@@ -9,6 +9,7 @@ import type { DataFolder } from "./data-folder.ts";
 import type { ServerKind, ServerProgram } from "./find-programs.ts";
 import { LauncherError, explainFileError } from "./launcher-error.ts";
 import { probeMysql, probeNats, probeRedis } from "./probes.ts";
+import { natsUsers, redisUserLines, type ServerUser } from "./server-users.ts";
 
 const run = promisify(execFile);
 
@@ -25,6 +26,8 @@ export interface ServerPlanInput {
   program: ServerProgram;
   folder: DataFolder;
   credentials: ServerCredentials;
+  /** Logins with fewer rights than the platform's own. */
+  users: readonly ServerUser[];
   port: number;
 }
 
@@ -53,7 +56,7 @@ function writePrivate(file: string, lines: readonly string[]): void {
   writeFileSync(file, `${lines.join("\n")}\n`, { mode: PRIVATE_FILE_MODE });
 }
 
-function planRedis({ folder, credentials, port }: ServerPlanInput): ServerPlan {
+function planRedis({ folder, credentials, users, port }: ServerPlanInput): ServerPlan {
   const password = credentials.redisPassword;
   const config = join(folder.run, "redis.conf");
   return {
@@ -65,6 +68,7 @@ function planRedis({ folder, credentials, port }: ServerPlanInput): ServerPlan {
         `bind ${LOOPBACK}`,
         `port ${port}`,
         `requirepass ${password}`,
+        ...redisUserLines(users, credentials),
         `dir "${folder.redis}"`,
         "appendonly yes",
         "appendfsync everysec",
@@ -79,9 +83,10 @@ function planRedis({ folder, credentials, port }: ServerPlanInput): ServerPlan {
   };
 }
 
-function planNats({ folder, credentials, port }: ServerPlanInput): ServerPlan {
+function planNats({ folder, credentials, users, port }: ServerPlanInput): ServerPlan {
   const password = credentials.natsPassword;
   const config = join(folder.run, "nats.conf");
+  const logins = [{ user: USER_NAME, password }, ...natsUsers(users, credentials)];
   return {
     args: ["-c", config],
     cwd: folder.nats,
@@ -91,7 +96,7 @@ function planNats({ folder, credentials, port }: ServerPlanInput): ServerPlan {
         `listen: "${LOOPBACK}:${port}"`,
         'server_name: "platform"',
         `jetstream { store_dir: ${JSON.stringify(folder.nats)} }`,
-        `authorization { user: "${USER_NAME}", password: "${password}" }`,
+        `authorization { users: ${JSON.stringify(logins)} }`,
       ]);
       return Promise.resolve();
     },

@@ -14,6 +14,7 @@ import { LauncherError } from "./launcher-error.ts";
 import { PortBook } from "./ports.ts";
 import type { ServerPlan } from "./server-plans.ts";
 import { planServer } from "./server-plans.ts";
+import type { ServerUser } from "./server-users.ts";
 import { endStaleProcess, forgetPid, recordPid } from "./stale-processes.ts";
 import { waitUntil } from "./wait-until.ts";
 
@@ -28,6 +29,8 @@ export interface ServersOptions {
   credentials?: ServerCredentials;
   /** URLs of servers that run already; none of these kinds is started. */
   given?: Partial<Record<ServerKind, string>>;
+  /** Logins beside the one of the answered URLs. */
+  users?: readonly ServerUser[];
 }
 
 /** One private server; the same port, data and credentials over every restart. */
@@ -65,10 +68,11 @@ export async function startServers(options: ServersOptions): Promise<RunningServ
   const given = options.given ?? {};
   const folder = openDataFolder(options.dataDir);
   const credentials = options.credentials ?? randomServerCredentials();
+  const users = options.users ?? [];
   const ports = new PortBook(folder.root);
   const wanted = SERVER_KINDS.filter((kind) => given[kind] === undefined);
   const outcomes = await Promise.allSettled(
-    wanted.map(async (kind) => startOne(kind, { folder, credentials, ports })),
+    wanted.map(async (kind) => startOne(kind, { folder, credentials, users, ports })),
   );
   const processes: Partial<Record<ServerKind, ServerProcess>> = {};
   for (const outcome of outcomes) {
@@ -99,11 +103,12 @@ export async function startServers(options: ServersOptions): Promise<RunningServ
 interface StartContext {
   folder: DataFolder;
   credentials: ServerCredentials;
+  users: readonly ServerUser[];
   ports: PortBook;
 }
 
 async function startOne(kind: ServerKind, context: StartContext): Promise<ServerProcess> {
-  const { folder, credentials, ports } = context;
+  const { folder, credentials, users, ports } = context;
   await endStaleProcess(folder, kind);
   const program = await findServer(kind);
   if (program === null) {
@@ -115,7 +120,7 @@ async function startOne(kind: ServerKind, context: StartContext): Promise<Server
   }
   for (let tryNumber = 1; ; tryNumber += 1) {
     const port = await (tryNumber === 1 ? ports.take(kind) : ports.renew(kind));
-    const plan = planServer({ program, folder, credentials, port });
+    const plan = planServer({ program, folder, credentials, users, port });
     await plan.prepare();
     const server = new PrivateServer({ program, plan, folder, port });
     try {
