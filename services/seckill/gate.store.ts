@@ -38,6 +38,8 @@ const RETENTION_MS = HOUR_MS;
 const JOURNAL_LENGTH_MAX = 1_000;
 /** How the client rejects a command without an answer in time. */
 const TIMED_OUT = "Command timed out";
+/** How the server rejects a command on a key that holds something else. */
+const SPOILED = "WRONGTYPE";
 const RUN_FIELD = "run";
 const RUN_ID = /^run_id:([0-9a-f]+)/m;
 
@@ -52,6 +54,7 @@ const OUTCOMES: Readonly<Record<string, GateOutcome>> = {
   E: "ended",
 };
 const LETTER_ADMITTED = "A";
+const LETTER_NOT_LOADED = "N";
 const LETTERS_WITH_ID = "RPD";
 
 export interface GateStoreDeps {
@@ -149,14 +152,20 @@ class RedisGate implements Gate {
     const keys = this.#keys(input);
     const list = [...settled];
     for (const one of candidates) list.push(one.userId, attemptOf(one));
-    const reply = await this.#ofThisRun((runId) =>
-      GATE_ADMIT.run(this.#redis, keys, {
-        run_id: runId,
-        owner,
-        journal_length_max: JOURNAL_LENGTH_MAX,
-        settled_count: settled.length,
-        settled_and_candidates: list,
-      }),
+    const nobody: AdmitReply = {
+      letters: LETTER_NOT_LOADED.repeat(candidates.length),
+      knownOrderIds: [],
+    };
+    const reply = await unlessSpoiled(nobody, () =>
+      this.#ofThisRun((runId) =>
+        GATE_ADMIT.run(this.#redis, keys, {
+          run_id: runId,
+          owner,
+          journal_length_max: JOURNAL_LENGTH_MAX,
+          settled_count: settled.length,
+          settled_and_candidates: list,
+        }),
+      ),
     );
     return answersOf(reply, candidates);
   }
@@ -170,13 +179,15 @@ class RedisGate implements Gate {
   async giveBack(
     input: GateEpoch & { readonly userId: string; readonly orderId: string },
   ): Promise<GiveBackOutcome> {
-    return await this.#ofThisRun((runId) =>
-      GATE_GIVE_BACK.run(this.#redis, this.#keys(input), {
-        run_id: runId,
-        user_id: input.userId,
-        order_id: input.orderId,
-        journal_length_max: JOURNAL_LENGTH_MAX,
-      }),
+    return await unlessSpoiled("not_loaded", () =>
+      this.#ofThisRun((runId) =>
+        GATE_GIVE_BACK.run(this.#redis, this.#keys(input), {
+          run_id: runId,
+          user_id: input.userId,
+          order_id: input.orderId,
+          journal_length_max: JOURNAL_LENGTH_MAX,
+        }),
+      ),
     );
   }
 
@@ -201,8 +212,8 @@ class RedisGate implements Gate {
   }
 
   async state(epoch: GateEpoch): Promise<GateState | undefined> {
-    const state = await this.#ofThisRun((runId) =>
-      GATE_STATE.run(this.#redis, this.#keys(epoch), { run_id: runId }),
+    const state = await unlessSpoiled(undefined, () =>
+      this.#ofThisRun((runId) => GATE_STATE.run(this.#redis, this.#keys(epoch), { run_id: runId })),
     );
     if (state === undefined) return undefined;
     return { stock: state.stock, pending: state.pending, version: state.newestEntry };
@@ -295,6 +306,17 @@ function membersOf(fields: readonly string[]): readonly PendingMember[] {
 
 function disturbed({ saleId, epoch }: GateEpoch): Error {
   return new Error(`the load of epoch ${epoch} of sale ${saleId} was disturbed`);
+}
+
+/** A gate whose keys somebody has overwritten is as good as lost: it is loaded again under a new epoch. A script that
+ * broke off half-way has let nobody through who would not be fenced then. */
+async function unlessSpoiled<T>(lost: T, command: () => Promise<T>): Promise<T> {
+  try {
+    return await command();
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.includes(SPOILED)) throw error;
+    return lost;
+  }
 }
 
 /** A command whose answer is late may have run: all of the gate's may be sent again. */

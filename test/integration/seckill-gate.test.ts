@@ -140,6 +140,23 @@ describe("a sale behind its gate", function () {
     assert.ok((await modeOf(sale.id)).epoch > before.epoch);
   });
 
+  it("replaces a gate whose keys somebody has overwritten, although nobody buys", async () => {
+    const sale = await gatedSale(3);
+    const before = await modeOf(sale.id);
+    const keys = await shop.node.redis().keys(`*{${sale.id}}*`);
+    for (const key of keys) {
+      await shop.node.redis().del(key);
+      await shop.node.redis().rpush(key, "not what it was");
+    }
+    await eventually(async () => (await modeOf(sale.id)).epoch > before.epoch, {
+      timeoutMs: SETTLE_MS,
+      what: "a new epoch begins",
+    });
+    await whenGated(sale.id);
+    const bought = await buyPatiently(shop, sale.id, customers(4));
+    assert.deepEqual(countBy(bought), { queued: 3, SECKILL_SOLD_OUT: 1 });
+  });
+
   it("lets a given-back unit through the gate again", async () => {
     const sale = await gatedSale(1);
     const [first, second] = customers(2) as [ShopUser, ShopUser];
