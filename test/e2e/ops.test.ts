@@ -22,6 +22,7 @@ import {
 const STEP_TIMEOUT_MS = 20_000;
 const PHONE = { width: 360, height: 740 } as const;
 const NODES = 3;
+const REASON = "a test of the page";
 
 describe("the operations page", function () {
   this.timeout(240_000);
@@ -48,7 +49,7 @@ describe("the operations page", function () {
       const isOurs = url.startsWith(shop.url) || url.startsWith("data:");
       if (!isOurs) elsewhere.push(url);
     });
-    page.on("dialog", (dialog) => void dialog.accept());
+    page.on("dialog", (dialog) => void dialog.accept(REASON));
     await page.goto(`${shop.url}/ops`);
   });
   after(async () => {
@@ -113,7 +114,7 @@ describe("the operations page", function () {
     });
     await whenText("#routes", /GET \/admin\/nodes/);
     await whenText("#actions", /auditor\.backlogs/);
-    await whenText("#pools", /order on /);
+    await whenText("#pools", /every pool/);
     await whenText("#backlogs", /place-order/);
     await whenText("#invariants", /All \d+ hold/);
     await whenText("#health", /all is well/);
@@ -127,6 +128,18 @@ describe("the operations page", function () {
       await page.locator(`[data-sale="${sale.id}"] a`).getAttribute("href"),
       `/live/${sale.id}`,
     );
+  });
+
+  it("pauses a sale and lets it go on, with the reason for the record", async () => {
+    const sale = await openSale(shop, { quantity: 2 });
+    const entry = page.locator(`[data-sale="${sale.id}"]`);
+    await entry.getByRole("button", { name: "Pause" }).click();
+    const name = `[data-switch="pause_sale ${sale.id}"]`;
+    await whenText(name, new RegExp(`on[\\s\\S]*by admin: ${REASON}`));
+    await whenText("#troubles", /The switch pause sale [\s\S]*Runbook: A switch is on/);
+    await page.locator(name).getByRole("button", { name: "Turn off" }).click();
+    await whenText(name, /\boff\b/);
+    await whenText("#health", /all is well/);
   });
 
   it("says what needs somebody, and lets him replay and discard dead letters", async () => {

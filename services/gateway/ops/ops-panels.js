@@ -1,6 +1,7 @@
 // The panels of the page: each draws what it is given, anew. Text is only ever set as text.
 
 const count = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const fine = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
 const SECOND_MS = 1_000;
 const MIB = 1_048_576;
 
@@ -19,12 +20,25 @@ export function h(tag, attributes = {}, ...children) {
 }
 
 const at = (id) => document.getElementById(id);
-const number = (value) => count.format(value);
+/** Rates below one keep two digits, or a quiet shop would look like a dead one. */
+const number = (value) => (Math.abs(value) < 1 ? fine : count).format(value);
 const ms = (value) => (value === null ? "–" : `${number(value)} ms`);
 const quiet = (text) => h("p", { class: "quiet" }, text);
 /** A number that stands out when it is above what is well. */
 const watched = (value, max, text = number(value)) =>
   h("span", { class: value > max ? "bad" : undefined }, text);
+
+const opened = new Set();
+
+/** Something to unfold, which stays unfolded when its panel is drawn anew. */
+function kept(key, summary, ...children) {
+  const element = h("details", { open: opened.has(key) }, h("summary", {}, summary), ...children);
+  element.addEventListener("toggle", () => {
+    if (element.open) opened.add(key);
+    else opened.delete(key);
+  });
+  return element;
+}
 
 export function duration(millis) {
   const seconds = Math.max(0, Math.round(millis / SECOND_MS));
@@ -88,12 +102,14 @@ export function showNow({ totals, nodes, backlogs, invariants }) {
   );
 }
 
-export function showCurve(samples, pointsMax) {
+/** Drawn over the whole width from the first minute on. */
+export function showCurve(samples, pointsMin) {
   const top = Math.max(1, ...samples.map(({ perS }) => perS));
+  const points = Math.max(pointsMin, samples.length);
   const line = (field) =>
     samples
       .map((sample, index) => {
-        const x = ((pointsMax - samples.length + index) / (pointsMax - 1)) * 600;
+        const x = ((points - samples.length + index) / (points - 1)) * 600;
         return `${x.toFixed(1)},${(58 - (sample[field] / top) * 56).toFixed(1)}`;
       })
       .join(" ");
@@ -115,7 +131,7 @@ function tileOf({ id, is_available: isAvailable, version, services, report }, no
       : [
           ["up for", duration(nowMs - Date.parse(report.started_at))],
           ["CPU cores", number(report.cpu_cores)],
-          ["memory", `${number(report.memory_bytes / MIB)} MiB`],
+          ["memory", `${number(Math.round(report.memory_bytes / MIB))} MiB`],
           [
             "event loop delay",
             watched(report.event_loop_delay_ms, 200, ms(Math.round(report.event_loop_delay_ms))),
@@ -150,16 +166,19 @@ export function showCalls(id, calls, noun) {
 }
 
 export function showBacklogs({ outboxes, sagas }) {
+  const behind = outboxes.filter(({ waiting }) => waiting > 0);
   at("backlogs").replaceChildren(
     h("h3", {}, "Events to be published"),
-    table(
-      ["of", "waiting", "oldest"],
-      outboxes.map(({ owner, waiting, oldest_age_ms: ageMs }) => [
-        owner,
-        watched(waiting, 1_000),
-        waiting === 0 ? "–" : watched(ageMs, 30_000, duration(ageMs)),
-      ]),
-    ),
+    behind.length === 0
+      ? quiet("None waits.")
+      : table(
+          ["of", "waiting", "oldest"],
+          behind.map(({ owner, waiting, oldest_age_ms: ageMs }) => [
+            owner,
+            watched(waiting, 1_000),
+            watched(ageMs, 30_000, duration(ageMs)),
+          ]),
+        ),
     h("h3", {}, "Sagas"),
     table(
       ["type", "open", "overdue"],
@@ -168,26 +187,40 @@ export function showBacklogs({ outboxes, sagas }) {
   );
 }
 
+/** Pools node by node, those with most waiting first; the quiet ones on request. */
 export function showPools(nodes) {
-  const pools = nodes.flatMap(({ id, report }) =>
-    (report?.pools ?? []).map((pool) => [
-      `${pool.schema} on ${id}`,
-      `${pool.busy} of ${pool.max}`,
-      watched(pool.waiting, 0),
-    ]),
-  );
-  const queues = nodes.flatMap(({ id, report }) =>
-    (report?.queues ?? []).map((queue) => [
-      `${queue.name} on ${id}`,
-      number(queue.flushed),
-      number(queue.waiting),
-    ]),
-  );
+  const pools = nodes
+    .flatMap(({ id, report }) => (report?.pools ?? []).map((pool) => ({ id, ...pool })))
+    .sort((left, right) => right.waiting - left.waiting || right.busy - left.busy);
+  const rows = pools.map(({ id, schema, busy, max, waiting }) => [
+    `${schema} on ${id}`,
+    `${busy} of ${max}`,
+    watched(waiting, 0),
+  ]);
+  const heads = ["pool", "busy", "waiting"];
+  const used = pools.filter(({ busy, waiting }) => busy + waiting > 0).length;
+  const queues = sumQueues(nodes);
   at("pools").replaceChildren(
-    table(["pool", "busy", "waiting"], pools),
+    used === 0 ? quiet("No connection is in use right now.") : table(heads, rows.slice(0, used)),
+    kept("all-pools", "every pool", table(heads, rows)),
     h("h3", {}, "Group commits"),
-    table(["queue", "commits", "waiting"], queues),
+    table(
+      ["queue", "commits", "waiting"],
+      queues.map(([name, { flushed, waiting }]) => [name, number(flushed), number(waiting)]),
+    ),
   );
+}
+
+/** Queues of all nodes that have committed anything, by name. */
+function sumQueues(nodes) {
+  const byName = new Map();
+  for (const { report } of nodes) {
+    for (const { name, flushed, waiting } of report?.queues ?? []) {
+      const known = byName.get(name) ?? { flushed: 0, waiting: 0 };
+      byName.set(name, { flushed: known.flushed + flushed, waiting: known.waiting + waiting });
+    }
+  }
+  return [...byName].filter(([, { flushed, waiting }]) => flushed + waiting > 0);
 }
 
 export function showInvariants({ items }, nowMs) {
@@ -211,13 +244,12 @@ export function showInvariants({ items }, nowMs) {
           h("span", { class: "bad" }, `${violations} rows`),
         ),
         quiet(checks),
-        h("details", {}, h("summary", {}, "rows"), h("pre", {}, offending.join("\n"))),
+        kept(`rows of ${name}`, "rows", h("pre", {}, offending.join("\n"))),
       ),
     ),
-    h(
-      "details",
-      {},
-      h("summary", {}, "what is checked"),
+    kept(
+      "invariants",
+      "what is checked",
       ...items.map(({ name, checks }) =>
         h("div", { class: "entry" }, h("b", {}, name), quiet(checks)),
       ),
@@ -227,7 +259,8 @@ export function showInvariants({ items }, nowMs) {
 
 const SALE_STATES = { open: "good", published: "good", sold_out: "bad" };
 
-export function showSales({ items }) {
+/** @param pause called with the sale; without it there is nothing to pause with */
+export function showSales({ items }, pause) {
   const shown = items.map(({ id, title, status, quantity, remaining, end_at: endAt }) =>
     h(
       "div",
@@ -253,6 +286,13 @@ export function showSales({ items }) {
         h("span", {}, `${number(quantity - remaining)} of ${number(quantity)} sold`),
         h("span", {}, `until ${new Date(endAt).toLocaleString()}`),
       ),
+      pause === undefined || status !== "open"
+        ? undefined
+        : h(
+            "div",
+            { class: "buttons" },
+            h("button", { class: "plain danger", onclick: () => pause(id) }, "Pause"),
+          ),
     ),
   );
   at("sales").replaceChildren(...(shown.length === 0 ? [quiet("There is no flash sale.")] : shown));
@@ -274,12 +314,7 @@ export function showDeadLetters({ items, total }, settle) {
       ),
       h("p", { class: "bad" }, letter.error),
       quiet(`${letter.tries} tries, ${new Date(letter.created_at).toLocaleString()}`),
-      h(
-        "details",
-        {},
-        h("summary", {}, "the event"),
-        h("pre", {}, JSON.stringify(letter.payload, null, 1)),
-      ),
+      kept(letter.id, "the event", h("pre", {}, JSON.stringify(letter.payload, null, 1))),
       h(
         "div",
         { class: "buttons" },
@@ -290,4 +325,37 @@ export function showDeadLetters({ items, total }, settle) {
   });
   const more = total > items.length ? [quiet(`${total - items.length} more`)] : [];
   at("dead-letters").replaceChildren(...(total === 0 ? [quiet("There is none.")] : shown), ...more);
+}
+
+/** @param turn called with the switch that is to be the other way */
+export function showSwitches({ items }, turn) {
+  at("switches-card").hidden = false;
+  at("switches").replaceChildren(
+    ...items.map((one) => {
+      const { name, target, is_on: isOn, reason, source, changed_at: changedAt } = one;
+      const words = name.replaceAll("_", " ") + (target === null ? "" : ` ${target}`);
+      const when = changedAt === null ? "never used" : new Date(changedAt).toLocaleString();
+      const why = reason === null ? when : `${when}, by ${source}: ${reason}`;
+      return h(
+        "div",
+        { class: "entry", "data-switch": target === null ? name : `${name} ${target}` },
+        h(
+          "div",
+          { class: "row" },
+          h("b", {}, words),
+          h("span", { class: "pill", "data-state": isOn ? "bad" : "quiet" }, isOn ? "on" : "off"),
+        ),
+        quiet(why),
+        h(
+          "div",
+          { class: "buttons" },
+          h(
+            "button",
+            { class: isOn ? "plain" : "plain danger", onclick: () => turn(one) },
+            isOn ? "Turn off" : "Turn on",
+          ),
+        ),
+      );
+    }),
+  );
 }

@@ -7,14 +7,23 @@ const LOOP_DELAY_MS_MAX = 200;
 const FAILED_SHARE_MAX = 0.05;
 
 /** @returns {{ what: string, runbook: string }[]} the worst first */
-export function troublesOf({ nodes = [], backlogs, invariants, totals }) {
+export function troublesOf({ nodes, backlogs, invariants, switches, totals }) {
   const live = nodes.filter((node) => node.is_available);
   return [
     ...ofInvariants(invariants),
     ...ofAnswers(totals),
     ...live.flatMap(ofNode),
     ...ofBacklogs(backlogs),
+    ...ofSwitches(switches),
   ];
+}
+
+function ofSwitches(switches) {
+  const on = (switches?.items ?? []).filter(({ is_on: isOn }) => isOn);
+  return on.map(({ name, target, reason }) => ({
+    what: `The switch ${name.replaceAll("_", " ")}${target === null ? "" : ` ${target}`} is on: ${reason}`,
+    runbook: "A switch is on",
+  }));
 }
 
 function ofInvariants(invariants) {

@@ -10,12 +10,14 @@ const LETTERS_INTERVAL_MS = 10_000;
 /** The checks read whole tables: they rest this many times as long as they took, and at least this long. */
 const INVARIANTS_INTERVAL_MIN_MS = 15_000;
 const INVARIANTS_REST_FACTOR = 20;
-const CURVE_POINTS_MAX = 120;
+const CURVE_POINTS_MAX = 200;
+const CURVE_POINTS_MIN = 20;
+const SWITCHES_INTERVAL_MS = 5_000;
 const LETTERS_SHOWN = 20;
 const SALES_SHOWN = 10;
 
 const at = (id) => document.getElementById(id);
-const state = { nodes: [], backlogs: undefined, invariants: undefined };
+const state = { nodes: [], backlogs: undefined, invariants: undefined, switches: undefined };
 const samples = [];
 const loops = new Map();
 
@@ -71,7 +73,7 @@ async function readNodes() {
   panels.showCalls("routes", routes, "anything");
   panels.showCalls("actions", sumCalls("actions"), "an action");
   panels.showPools(state.nodes);
-  panels.showCurve(samples, CURVE_POINTS_MAX);
+  panels.showCurve(samples, CURVE_POINTS_MIN);
 }
 
 async function readBacklogs() {
@@ -81,7 +83,25 @@ async function readBacklogs() {
 
 async function readSales() {
   const path = `/seckill/sales?page_size=${SALES_SHOWN}`;
-  panels.showSales(await ask("GET", path));
+  const pause = (target) => turnSwitch({ name: "pause_sale", target, is_on: false });
+  panels.showSales(await ask("GET", path), state.switches && pause);
+}
+
+async function readSwitches() {
+  state.switches = await ask("GET", "/admin/switches");
+  panels.showSwitches(state.switches, turnSwitch);
+}
+
+async function turnSwitch({ name, target, is_on: isOn }) {
+  const reason = prompt(`Why turn ${name.replaceAll("_", " ")} ${isOn ? "off" : "on"}?`)?.trim();
+  if (!reason) return;
+  const body = { is_on: !isOn, reason, ...(target === null ? {} : { target }) };
+  try {
+    await ask("PUT", `/admin/switches/${name}`, body);
+  } catch (error) {
+    alert(error.message);
+  }
+  restart("switches");
 }
 
 async function readLetters() {
@@ -121,6 +141,7 @@ const READINGS = {
   sales: { read: readSales, restMs: BACKLOGS_INTERVAL_MS },
   backlogs: { read: readBacklogs, restMs: BACKLOGS_INTERVAL_MS },
   "dead-letters": { read: readLetters, restMs: LETTERS_INTERVAL_MS },
+  switches: { read: readSwitches, restMs: SWITCHES_INTERVAL_MS },
   invariants: { read: readInvariants, restMs: INVARIANTS_INTERVAL_MIN_MS },
 };
 
