@@ -24,6 +24,7 @@ const REACH: Readonly<Record<ServiceUnit, Reach>> = {
   order: {},
   payment: {},
   seckill: { keys: "seckill" },
+  operations: {},
   "user-worker": worker("user"),
   "product-worker": { ...worker("product"), keys: "product" },
   "inventory-worker": { ...worker("inventory"), keys: "inventory" },
