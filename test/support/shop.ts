@@ -49,6 +49,12 @@ export interface NewProduct {
   readonly skuId: string;
 }
 
+export interface CommandResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 export interface ShopParts {
   readonly url: string;
   readonly admin: HttpClient;
@@ -99,19 +105,29 @@ export class Shop {
 
   /** Customers who never registered, for load: tokens made by `npm run tokens`. */
   async madeUpCustomers(count: number): Promise<HttpClient[]> {
-    const { stdout } = await run(
-      process.execPath,
-      ["scripts/tokens.ts", "--count", String(count)],
-      {
-        cwd: SOURCE_DIR,
-        env: { ...process.env, DATA_DIR: this.#dataDir },
-        maxBuffer: OUTPUT_BYTES_MAX,
-      },
-    );
+    const args = ["--count", String(count)];
+    const { stdout } = await this.command("scripts/tokens.ts", args);
     return stdout
       .trim()
       .split("\n")
       .map((token) => new HttpClient(this.url, token));
+  }
+
+  /** Runs one of the product's commands where this shop is. Resolves whatever its exit code is. */
+  async command(script: string, args: readonly string[]): Promise<CommandResult> {
+    const ran = run(process.execPath, [script, ...args], {
+      cwd: SOURCE_DIR,
+      env: { ...process.env, DATA_DIR: this.#dataDir },
+      maxBuffer: OUTPUT_BYTES_MAX,
+    });
+    return await ran.then(
+      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+      (error: unknown) => {
+        const { code, stdout, stderr } = error as CommandResult;
+        assert.equal(typeof code, "number", String(error));
+        return { code, stdout, stderr };
+      },
+    );
   }
 
   async product(stock: number, price = 1_999): Promise<NewProduct> {
