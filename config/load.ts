@@ -24,6 +24,8 @@ const validate = ajv.compile(SETTINGS);
 /** Parts of a secret that show it was never chosen. */
 const WEAK_SECRET = /^(.)\1+$|change.?me|secret|password|default|example|12345678/i;
 
+const URL_PASSWORD_LENGTH_MIN = 12;
+
 /**
  * @param overrides win over the environment; used by tests and by the launcher.
  * @throws SettingsError naming every fault; values of secrets are never part of it.
@@ -76,16 +78,23 @@ function unknownServices(settings: Settings): string[] {
 
 function weakSecrets(settings: Settings): string[] {
   if (settings.PROFILE === "development") return [];
-  const faults: string[] = [];
-  for (const [name, value] of Object.entries(settings)) {
-    if (!isSecret(name as SettingName) || name.endsWith("_URL")) continue;
-    if (
-      typeof value === "string" &&
-      value !== "" &&
-      WEAK_SECRET.test(value.replace(/^whsec_/, ""))
-    ) {
-      faults.push(`${name} is too easy to guess for profile ${settings.PROFILE}`);
-    }
-  }
-  return faults;
+  return Object.entries(settings).flatMap(([name, value]) => {
+    if (!isSecret(name as SettingName) || typeof value !== "string" || value === "") return [];
+    const fault = name.endsWith("_URL") ? weaknessOfUrl(name, value) : weaknessOf(value);
+    return fault === undefined ? [] : [`${name} ${fault} for profile ${settings.PROFILE}`];
+  });
+}
+
+function weaknessOf(secret: string): string | undefined {
+  return WEAK_SECRET.test(secret.replace(/^whsec_/, "")) ? "is too easy to guess" : undefined;
+}
+
+/** Nodes reach the database with passwords of their own, so that its URL may come without one. */
+function weaknessOfUrl(name: string, value: string): string | undefined {
+  const { username, password, searchParams } = new URL(value.split(",", 1)[0] ?? "");
+  // A message server may be reached by a token, which stands where the user would.
+  const secret = [password, searchParams.get("token") ?? "", username].find((one) => one !== "");
+  if (secret === undefined) return name === "MYSQL_URL" ? undefined : "has no password";
+  const isShort = secret.length < URL_PASSWORD_LENGTH_MIN;
+  return isShort ? "has a password that is too short" : weaknessOf(secret);
 }

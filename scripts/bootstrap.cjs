@@ -95,7 +95,10 @@ function runNpmCi() {
     Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)),
   );
   return new Promise((resolve, reject) => {
-    const child = spawn(program, [...first, "ci", "--no-audit", "--no-fund"], { cwd: ROOT, env });
+    const child = spawn(program, [...first, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], {
+      cwd: ROOT,
+      env,
+    });
     let output = "";
     const keep = (chunk) => {
       output = (output + chunk).slice(-OUTPUT_BYTES_KEPT);

@@ -15,8 +15,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Stands for the URL of a server that is not started yet, while the other settings are checked. */
 const URL_TO_COME: Readonly<Record<ServerKind, string>> = {
   mysql: "mysql://127.0.0.1",
-  redis: "redis://127.0.0.1",
-  nats: "nats://127.0.0.1",
+  redis: "redis://:that-will-be-made@127.0.0.1",
+  nats: "nats://:that-will-be-made@127.0.0.1",
 };
 
 /** URLs of servers the operator runs himself. */

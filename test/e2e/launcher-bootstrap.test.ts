@@ -60,7 +60,7 @@ describe("bootstrap", () => {
     assert.equal(first.code, 0, first.text);
     assert.match(first.text, /dependencies {2}installed/);
     assert.deepEqual(run(), { code: 0, text: "" });
-    assert.deepEqual(calls(), ["ci --no-audit --no-fund"]);
+    assert.deepEqual(calls(), ["ci --ignore-scripts --no-audit --no-fund"]);
   });
 
   it("installs again when the lockfile changes", () => {

@@ -26,6 +26,18 @@ describe("settings of a start", () => {
     assert.equal(settings.JWT_SECRET, SECRETS.JWT_SECRET);
   });
 
+  it("needs no URL for servers that it will make, however strict it is", () => {
+    const made = "a1b2c3d4".repeat(5);
+    const secrets: Secrets = {
+      ...SECRETS,
+      JWT_SECRET: made,
+      DATABASE_SECRET: made,
+      ADMIN_PASSWORD: made,
+      PAYMENT_WEBHOOK_SECRET: `whsec_${Buffer.from(made).toString("base64")}`,
+    };
+    assert.equal(checkSettings({ PROFILE: "production" }, secrets).PROFILE, "production");
+  });
+
   it("reports all faults of the environment at once, with exit code 2", () => {
     assert.throws(
       () => checkSettings({ PORT: "99999", ADMIN_EMAIL: "nobody", LOG_LEVEL: "loud" }, SECRETS),
