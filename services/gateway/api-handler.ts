@@ -13,6 +13,7 @@ import type { Fallback } from "./promised-orders.ts";
 import { sendJson, sendNothing } from "./http-errors.ts";
 import type { Shelf } from "./shelf.ts";
 import { factsOf } from "./request-observer.ts";
+import { rankOf, type Shedding } from "./shedding.ts";
 import type { LimitRule, RateLimiter, Subject, TightestLimit } from "./rate-limit.ts";
 import { idempotencyHeaders } from "./request.ts";
 import type { PublicRoute } from "./route-table.ts";
@@ -36,6 +37,7 @@ const SELLING: ReadonlySet<string> = new Set(["order.place", "seckill.buy"]);
 export interface ApiParts {
   readonly authenticate: Authenticate;
   readonly addressOf: ClientAddress;
+  readonly shedding: Shedding;
   readonly limiter: RateLimiter;
   readonly limits: { readonly user: LimitRule; readonly ip: LimitRule; readonly node: LimitRule };
   readonly rules: Pick<RuleBoard, "isKnown">;
@@ -56,21 +58,34 @@ export type ApiHandler = (
 
 export function createApiHandler(parts: ApiParts): ApiHandler {
   return async (route, request, response, path) => {
-    const clientIp = parts.addressOf(
-      request.socket.remoteAddress,
-      singleHeader(request.headers["x-forwarded-for"]),
-    );
-    const caller = await admit(parts, route, request, { response, clientIp });
-    const body = await readBody(request, route.rest);
-    const meta: CallMeta = request.$ctx.meta;
-    meta.clientIp = clientIp;
-    if (caller.token !== undefined) meta.token = caller.token;
-    const exchange: Exchange = { request, response, path, body, caller };
-    const own = parts.own[route.action];
-    const data = own === undefined ? await callAction(parts, route, exchange) : await own(exchange);
-    if (meta.isReplay === true) response.setHeader("Idempotency-Replayed", "true");
-    reply(response, statusOf(route, data), data);
+    const leave = parts.shedding.enter(rankOf(route));
+    try {
+      await answer(parts, route, { request, response, path });
+    } finally {
+      leave();
+    }
   };
+}
+
+async function answer(
+  parts: ApiParts,
+  route: PublicRoute,
+  { request, response, path }: Pick<Exchange, "request" | "response" | "path">,
+): Promise<void> {
+  const clientIp = parts.addressOf(
+    request.socket.remoteAddress,
+    singleHeader(request.headers["x-forwarded-for"]),
+  );
+  const caller = await admit(parts, route, request, { response, clientIp });
+  const body = await readBody(request, route.rest);
+  const meta: CallMeta = request.$ctx.meta;
+  meta.clientIp = clientIp;
+  if (caller.token !== undefined) meta.token = caller.token;
+  const exchange: Exchange = { request, response, path, body, caller };
+  const own = parts.own[route.action];
+  const data = own === undefined ? await callAction(parts, route, exchange) : await own(exchange);
+  if (meta.isReplay === true) response.setHeader("Idempotency-Replayed", "true");
+  reply(response, statusOf(route, data), data);
 }
 
 /** Verifies the caller and takes from his limits; an invalid token counts under its address. */

@@ -28,6 +28,7 @@ import { nameRequest, REST_TRACING } from "./request-span.ts";
 import { createRootHandlers, docsAssetsFolder, rootMethods } from "./root-routes.ts";
 import { allowedMethods, API_PREFIX, publicRoutes, type PublicRoute } from "./route-table.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
+import { createShedding } from "./shedding.ts";
 import { createShelf } from "./shelf.ts";
 
 type Handle = (request: IncomingMessage, response: ServerResponse) => void;
@@ -50,6 +51,7 @@ export function wire(node: PlatformNode): ServiceSchema {
   const handler = createApiHandler({
     authenticate: createAuthenticate(node.tokens, sessions),
     addressOf: createClientAddress(settings.TRUSTED_PROXIES),
+    shedding: createShedding(sales.load, metrics),
     limiter: createRateLimiter({
       store: createRateLimitStore(node),
       clock,

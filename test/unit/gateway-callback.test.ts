@@ -30,6 +30,7 @@ async function listen(answer: (received: Received) => Promise<null>) {
   const handle = createApiHandler({
     authenticate: () => ANONYMOUS,
     addressOf: createClientAddress(""),
+    shedding: { enter: () => () => undefined },
     limiter: { check: () => Promise.resolve(undefined) },
     limits: { user: OFF, ip: OFF, node: OFF },
     rules: { isKnown: () => true },

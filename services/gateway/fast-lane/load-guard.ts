@@ -12,6 +12,8 @@ const NS_PER_MS = 1_000_000;
 
 export interface LoadGuard {
   isOverloaded(): boolean;
+  /** The event loop's lag at the last reading, as a multiple of the one that is too much. */
+  lagShare(): number;
   enter(): void;
   leave(): void;
   start(): void;
@@ -27,12 +29,13 @@ export function createLoadGuard(
   { lagMaxMs, waitingMax }: LoadGuardLimits = { lagMaxMs: LAG_MAX_MS, waitingMax: WAITING_MAX },
 ): LoadGuard {
   let waiting = 0;
-  let isLagging = false;
+  let lagShare = 0;
   let delay: ReturnType<typeof monitorEventLoopDelay> | undefined;
   let timer: NodeJS.Timeout | undefined;
 
   return {
-    isOverloaded: () => isLagging || waiting >= waitingMax,
+    isOverloaded: () => lagShare > 1 || waiting >= waitingMax,
+    lagShare: () => lagShare,
     enter() {
       waiting += 1;
     },
@@ -44,7 +47,7 @@ export function createLoadGuard(
       delay = histogram;
       histogram.enable();
       timer = setInterval(() => {
-        isLagging = histogram.percentile(50) / NS_PER_MS > lagMaxMs + RESOLUTION_MS;
+        lagShare = histogram.percentile(50) / NS_PER_MS / (lagMaxMs + RESOLUTION_MS);
         histogram.reset();
       }, READ_INTERVAL_MS);
     },

@@ -11,7 +11,7 @@ import type { Sessions } from "../sessions.ts";
 import { type AdmissionPort, createAdmissions } from "./admissions.ts";
 import { BUY_ROUTE } from "./buy-request.ts";
 import { type Answered, createFastLane, type FastLane } from "./fast-lane.ts";
-import { createLoadGuard } from "./load-guard.ts";
+import { createLoadGuard, type LoadGuard } from "./load-guard.ts";
 import { createFigureBook, type FigureBook } from "./sale-figures.ts";
 import { createSaleSnapshots } from "./sale-snapshots.ts";
 import { createSoldOutMarks } from "./sold-out-marks.ts";
@@ -21,6 +21,7 @@ const MEASURED_SHARE = 16;
 
 export interface WiredLane extends FastLane {
   readonly figures: FigureBook;
+  readonly load: Pick<LoadGuard, "lagShare">;
   start(): void;
   stop(): void;
   /** A sale has changed, or has units again. */
@@ -76,6 +77,7 @@ export function wireFastLane(node: PlatformNode, sessions: Sessions): WiredLane 
     take: (request, response) => lane.take(request, response),
     drain: () => lane.drain(),
     figures,
+    load,
     onAnswer: (listener) => void listeners.push(listener),
     hint(saleId) {
       marks.clear(saleId);

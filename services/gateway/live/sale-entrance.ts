@@ -7,6 +7,7 @@ import { PlatformError } from "../../contracts/errors.ts";
 import { SALE_HINT_EVENT, type SaleHint } from "../../contracts/seckill.ts";
 import type { PlatformNode } from "../../node.ts";
 import { createAuthenticate } from "../authenticate.ts";
+import type { LoadGuard } from "../fast-lane/load-guard.ts";
 import { wireFastLane } from "../fast-lane/wire-lane.ts";
 import type { OwnActions } from "../own-actions.ts";
 import type { Sessions } from "../sessions.ts";
@@ -23,6 +24,8 @@ export interface SaleEntrance {
   buy(request: IncomingMessage, response: ServerResponse): boolean;
   /** The event streams, to be asked before the router; false when the request is not for them. */
   watch(request: IncomingMessage, response: ServerResponse): boolean;
+  /** How busy this process is. */
+  readonly load: Pick<LoadGuard, "lagShare">;
   /** What the router gets of the stream's route: a HEAD, or another spelling of its URL. */
   readonly own: OwnActions;
   /** Handlers of routes at the root. */
@@ -43,6 +46,7 @@ export function createSaleEntrance(node: PlatformNode, sessions: Sessions): Sale
     if (userId !== undefined) streams.nudge(saleId, userId);
   });
   return {
+    load: lane.load,
     buy: (request, response) => lane.take(request, response),
     watch: (request, response) => streams.take(request, response),
     own: {
