@@ -7,8 +7,8 @@ import { PAYMENT_WINDOW_MS, type Rig, type RigOptions } from "./rig.ts";
 import { judge, type Verdict } from "./verdict.ts";
 import { type Seen, seenBy, Witness } from "./witness.ts";
 
-const WARM_UP_MS = 3_000;
-const AFTER_HEAL_MS = 4_000;
+const WARM_UP_MS = 2_500;
+const AFTER_HEAL_MS = 3_000;
 const SALE_UNITS = 300;
 const SCARCE_UNITS = 60;
 const PLENTY_UNITS = 100_000;

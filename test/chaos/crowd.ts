@@ -243,7 +243,7 @@ export class Crowd {
     while (performance.now() < deadlineMs) {
       const answer = await this.#ask(customer, wish);
       if (answer !== undefined && !isForNow(answer) && !isTooEarly(answer)) return answer;
-      await delay(RETRY_MS + RETRY_MS * Math.random());
+      await delay(pauseBefore(answer) * (1 + Math.random()));
     }
     if (wish.patienceMs === undefined) {
       this.#parts.witness.fault(`nobody decided a ${wish.kind} within ${patienceMs / S_MS} s`);
@@ -283,6 +283,12 @@ export class Crowd {
     }
     return undefined;
   }
+}
+
+/** He comes back when he was told to, or in a moment. */
+function pauseBefore(answer: Answer | undefined): number {
+  const asked = Number(answer?.headers["retry-after"] ?? 0) * S_MS;
+  return Math.max(RETRY_MS, asked);
 }
 
 const never = (): boolean => false;

@@ -25,7 +25,7 @@ import { ROOT } from "../support/source.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
 /** Time to pay: shorter than a cell, so that unpaid orders are seen to end. */
-export const PAYMENT_WINDOW_MS = 10_000;
+export const PAYMENT_WINDOW_MS = 8_000;
 const NODE_START_TIMEOUT_MS = 60_000;
 const AUDITOR_POOL = 4;
 /** Everything but the mock provider, which listens on a port of its own. */

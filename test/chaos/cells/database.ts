@@ -104,10 +104,13 @@ export const DATABASE_CELLS: readonly Cell[] = [
     id: "D4b",
     title: "No connection left on the server",
     inject: async ({ rig, during }) => {
-      await rig.sql("SET GLOBAL max_connections = 10");
+      // Opened before: afterwards nobody gets in, not even to put it right.
+      const operator = await createConnection(rig.servers.mysqlUrl);
+      await operator.query("SET GLOBAL max_connections = 10");
       rig.links.mysql.reset();
       await during(SHORT_MS);
-      await rig.sql("SET GLOBAL max_connections = 300");
+      await operator.query("SET GLOBAL max_connections = 300");
+      await operator.end();
     },
   },
   {
