@@ -1,0 +1,120 @@
+// Which schedules a campaign runs: every single fault at every boundary of every scenario, then pairs of
+// them, then seeded walks in which anything may happen anywhere. A schedule is known by a short text,
+// from which it can be repeated.
+import {
+  type Fault,
+  FAULTS,
+  fixedFaults,
+  type PlannedFault,
+  randomFaults,
+} from "./kernel/fault-plan.ts";
+import type { FaultPlan } from "./kernel/fault-plan.ts";
+import { seededRandom } from "./kernel/seeded-random.ts";
+import type { Simulation } from "./kernel/simulation.ts";
+import { runSchedule, type ScheduleResult } from "./schedule.ts";
+import { type Scenario, SCENARIOS } from "./scenarios.ts";
+
+/** Share of the boundaries of a walk at which a fault happens; a walk has one of these. */
+const WALK_SHARES = [0, 0.01, 0.03, 0.08] as const;
+/** Of what is left after the single faults. */
+const PAIRS_SHARE = 0.5;
+
+export interface ScheduleId {
+  readonly scenario: string;
+  readonly seed: number;
+  /** Undefined: a walk. */
+  readonly planned: readonly PlannedFault[] | undefined;
+}
+
+export function textOf({ scenario, seed, planned }: ScheduleId): string {
+  const faults = planned?.map(({ boundary, fault }) => `${fault}@${boundary}`).join("+") ?? "walk";
+  return `${scenario.replaceAll(" ", "_")}:${seed}:${faults}`;
+}
+
+export function idOf(text: string): ScheduleId {
+  const [scenario = "", seed = "", faults = ""] = text.split(":");
+  const planned =
+    faults === "walk"
+      ? undefined
+      : faults
+          .split("+")
+          .filter((part) => part !== "")
+          .map((part) => {
+            const [fault, boundary] = part.split("@") as [Fault, string];
+            return { fault, boundary: Number(boundary) };
+          });
+  return { scenario: scenario.replaceAll("_", " "), seed: Number(seed), planned };
+}
+
+export interface RanSchedule extends ScheduleResult {
+  readonly plan: FaultPlan;
+}
+
+export async function run({ scenario: name, seed, planned }: ScheduleId): Promise<RanSchedule> {
+  const scenario = scenarioOf(name);
+  let made: FaultPlan | undefined;
+  const plan = (simulation: Simulation): FaultPlan => {
+    const share = WALK_SHARES[seed % WALK_SHARES.length] ?? 0;
+    made = planned === undefined ? randomFaults(simulation.random, share) : fixedFaults(planned);
+    return made;
+  };
+  const result = await runSchedule(scenario, seed, plan);
+  return { ...result, plan: made! };
+}
+
+function scenarioOf(name: string): Scenario {
+  const found = SCENARIOS.find((one) => one.name === name);
+  if (found === undefined) throw new Error(`there is no scenario ${name}`);
+  return found;
+}
+
+/** Every boundary of an undisturbed run with every fault it knows. */
+async function singlesOf(scenario: string, seed: number): Promise<readonly ScheduleId[]> {
+  const { plan } = await run({ scenario, seed, planned: [] });
+  return plan.met.flatMap(({ faults }, boundary) =>
+    faults.map((fault) => ({ scenario, seed, planned: [{ boundary, fault }] })),
+  );
+}
+
+/** The schedules of a campaign, in the order they are run. */
+export async function schedulesOf(count: number, seed: number): Promise<readonly ScheduleId[]> {
+  const random = seededRandom(seed);
+  const singles = (
+    await Promise.all(
+      SCENARIOS.map(
+        ({ name }) =>
+          () =>
+            singlesOf(name, seed),
+      ).map(inTurn()),
+    )
+  ).flat();
+  const pairCount = Math.max(0, Math.floor((count - singles.length) * PAIRS_SHARE));
+  const schedules = [...singles];
+  for (let index = 0; index < pairCount; index += 1) schedules.push(pairOf(singles, random));
+  for (let index = schedules.length; index < count; index += 1) {
+    const { name } = SCENARIOS[index % SCENARIOS.length]!;
+    schedules.push({ scenario: name, seed: seed + index, planned: undefined });
+  }
+  return schedules;
+}
+
+/** Worlds share this thread's clocks: one after the other. */
+function inTurn<T>(): (work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const result = last.then(work);
+    last = result;
+    return result;
+  };
+}
+
+/** Two faults of one scenario, the second of any kind: what follows a first fault has its own order. */
+function pairOf(singles: readonly ScheduleId[], random: () => number): ScheduleId {
+  const first = singles[Math.floor(random() * singles.length)]!;
+  const { boundary } = first.planned![0]!;
+  const of = singles.filter(({ scenario }) => scenario === first.scenario);
+  const second = of[Math.floor(random() * of.length)]!.planned![0]!;
+  const fault = FAULTS[Math.floor(random() * FAULTS.length)]!;
+  const planned = [...first.planned!, { boundary: boundary + 1 + second.boundary, fault }];
+  return { scenario: first.scenario, seed: first.seed, planned };
+}
