@@ -83,6 +83,7 @@ async function answer(
   if (caller.token !== undefined) meta.token = caller.token;
   const exchange: Exchange = { request, response, path, body, caller };
   const own = parts.own[route.action];
+  if (own !== undefined && route.rest.acceptsForm !== true) checkParams(route, exchange);
   const data = own === undefined ? await callAction(parts, route, exchange) : await own(exchange);
   if (meta.isReplay === true) response.setHeader("Idempotency-Replayed", "true");
   reply(response, statusOf(route, data), data);
@@ -166,6 +167,11 @@ async function callComposed(
     if (fallback === undefined) throw error;
     return await fallback({ ctx: request.$ctx, caller, params, error });
   }
+}
+
+/** What the gateway answers itself is no less strict; only a signed body is its reader's alone. */
+function checkParams(route: PublicRoute, { request, path, body }: Exchange): void {
+  readParams(route, { path, query: request.query, body: body.value });
 }
 
 function readParams(route: PublicRoute, input: Parameters<PublicRoute["reader"]["read"]>[0]) {

@@ -21,11 +21,3 @@ export function parseQuery(url: string): { readonly url: string; readonly query:
   }
   return { url: url.slice(0, mark), query: Object.fromEntries(entries) };
 }
-
-const NOT_KNOWN = { rule: "additionalProperties", message: "is not known" } as const;
-
-/** For a route without parameters. Errors: VALIDATION_FAILED. */
-export function refuseQuery(query: Readonly<Record<string, unknown>>): void {
-  const unknown = Object.keys(query).map((field) => ({ field, ...NOT_KNOWN }));
-  if (unknown.length > 0) throw new PlatformError("VALIDATION_FAILED", unknown);
-}

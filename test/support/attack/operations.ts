@@ -254,9 +254,9 @@ const TRADE: Readonly<Record<string, Prepare>> = {
   "GET /admin/backlogs": get(() => "/admin/backlogs"),
   "GET /admin/dead-letters": get(() => "/admin/dead-letters"),
   "POST /admin/dead-letters/{id}/replay": get(
-    () => `/admin/dead-letters/inventory.${UNKNOWN_ID}/replay`,
+    () => `/admin/dead-letters/inventory-${UNKNOWN_ID}/replay`,
   ),
-  "DELETE /admin/dead-letters/{id}": get(() => `/admin/dead-letters/inventory.${UNKNOWN_ID}`),
+  "DELETE /admin/dead-letters/{id}": get(() => `/admin/dead-letters/inventory-${UNKNOWN_ID}`),
   "GET /admin/orders/{id}/explain": get(({ orderId }) => `/admin/orders/${orderId}/explain`),
 };
 
