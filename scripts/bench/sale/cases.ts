@@ -247,7 +247,7 @@ export class Cases {
   /** The worker stands still while a sale sells; measured is how fast it makes the orders then. */
   async #drain(): Promise<Measured> {
     const { sales, schemas, shop } = this.#stage;
-    const units = this.#sizes.units / 2;
+    const { units } = this.#sizes;
     const sockets = MANY_SOCKETS;
     await this.#stage.gather(units + sockets);
     const ids = await this.#open("product", 1, units);
@@ -261,10 +261,9 @@ export class Cases {
     } finally {
       process.kill(worker, "SIGCONT");
     }
-    const { spent } = await this.#stage.watch(this.#pidsOf("product"), () =>
-      sales.untilOrdered(schemas.product.order, ids, units),
+    const { value: perSecond, spent } = await this.#stage.watch(this.#pidsOf("product"), () =>
+      sales.drainRate(schemas.product.order, ids, units),
     );
-    const perSecond = await sales.orderRate(schemas.product.order, ids);
     await sales.untilPublished(Object.values<string>({ ...schemas.product }));
     return { units, perSecond, ...this.#costOf(spent, units) };
   }

@@ -14,6 +14,7 @@ const SOCKETS = 4;
 const LOOK_INTERVAL_MS = 25;
 const OPEN_WAIT_MS_MAX = 15_000;
 const ROWS_WAIT_MS_MAX = 120_000;
+const MS_PER_S = 1_000;
 /** Gateways learn of a new sale within this time, by their own poll. */
 const SNAPSHOT_INTERVAL_MS = 600;
 
@@ -116,18 +117,19 @@ export class Sales {
     });
   }
 
-  /** Orders a second between the first and the last transaction that made orders of these sales. */
-  async orderRate(schema: string, ids: readonly string[]): Promise<number> {
-    const [rows] = await this.#admin.query<(RowDataPacket & Record<string, string>)[]>(
-      `SELECT COUNT(*) AS n, SUM(created_at = (SELECT MIN(created_at) FROM \`${schema}\`.orders
-          WHERE sale_id IN (?))) AS firsts,
-        TIMESTAMPDIFF(MICROSECOND, MIN(created_at), MAX(created_at)) AS us
-       FROM \`${schema}\`.orders WHERE sale_id IN (?)`,
-      [ids, ids],
-    );
-    const [row] = rows;
-    const us = Number(row?.["us"] ?? 0);
-    return us === 0 ? NaN : ((Number(row?.["n"]) - Number(row?.["firsts"])) * 1_000_000) / us;
+  /** Orders a second from the first ones that are seen to the last. */
+  async drainRate(schema: string, ids: readonly string[], rows: number): Promise<number> {
+    let first: { readonly count: number; readonly atMs: number } | undefined;
+    let rate = NaN;
+    await this.#until(ROWS_WAIT_MS_MAX, `there are no ${rows} orders`, async () => {
+      const count = await this.ordersOf(schema, ids);
+      const atMs = performance.now();
+      if (count > 0) first ??= { count, atMs };
+      const passedMs = atMs - (first?.atMs ?? atMs);
+      if (passedMs > 0) rate = ((count - (first?.count ?? 0)) * MS_PER_S) / passedMs;
+      return count >= rows;
+    });
+    return rate;
   }
 
   async ordersOf(schema: string, ids: readonly string[]): Promise<number> {
