@@ -87,6 +87,18 @@ export const SETTINGS = Type.Object({
     default: "CNY",
   }),
   ORDER_PAYMENT_WINDOW_MS: integer("Time to pay an order, ms", 1_000, 7 * DAY_MS, 1_800_000),
+  ORDER_BACKLOG_MAX: integer(
+    "Events of orders that may wait before placing answers 503",
+    1,
+    1_000_000,
+    20_000,
+  ),
+  SECKILL_BACKLOG_MAX: integer(
+    "Events of sales, up to 256 buyers each, that may wait before buying answers 503",
+    1,
+    1_000_000,
+    5_000,
+  ),
   PUBLIC_URL: Type.String({
     description:
       "URL of the gateway as payment providers reach it; made from HOST and PORT when empty",

@@ -11,6 +11,7 @@ import {
 } from "nats";
 import { PlatformError } from "../../services/contracts/errors.ts";
 import { type EventOwner, eventOwner } from "../../services/contracts/events.ts";
+import { must } from "../../services/kernel/assert.ts";
 import { SECOND_MS } from "../../services/kernel/clock.ts";
 import type { Log } from "../log.ts";
 import type { EventMessage } from "./envelope.ts";
@@ -61,6 +62,9 @@ export interface EventBus extends OutboxHints {
   /** Resolves when the stream has stored the message. Rejects when that is not known: publish again
    * with the same message id. */
   publish(message: EventMessage): Promise<void>;
+  /** Events of the owner's stream that its slowest consumer has not settled. Rejects when the server does
+   * not tell. */
+  backlogOf(owner: EventOwner): Promise<number>;
   /** Deliveries of one durable consumer. */
   pull(subscription: Subscription): Pull;
   /** Calls the listener after every (re)connect; returns how to stop that. */
@@ -131,6 +135,16 @@ class JetStreamBus implements EventBus {
       this.doubtStream(owner);
       throw error;
     }
+  }
+
+  async backlogOf(owner: EventOwner): Promise<number> {
+    const { manager } = this.#require();
+    const stream = streamName(this.namespace, owner);
+    const counts = consumerConfigs(this.namespace, owner).map(async ({ durable_name: name }) => {
+      const info = await manager.consumers.info(stream, must(name, "a durable consumer's name"));
+      return info.num_pending + info.num_ack_pending;
+    });
+    return Math.max(0, ...(await Promise.all(counts)));
   }
 
   pull(subscription: Subscription): Pull {

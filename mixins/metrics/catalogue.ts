@@ -80,6 +80,8 @@ export const METRICS = {
   app_database_connections_max: gauge("Connections a pool may open", "schema"),
   app_database_waiting: gauge("Callers that wait for a connection of a pool", "schema"),
   app_outbox_backlog: gauge("Outbox rows not yet published", "owner"),
+  app_back_pressure: gauge("1 while new work is refused because events wait", "owner"),
+  app_back_pressure_refused_total: counter("Requests refused because events wait", "owner"),
   app_forwarder_lag_ms: gauge("Age of the oldest unpublished outbox row", "owner"),
   app_consumer_events_total: counter("Events consumed", "consumer", "event", "result"),
   app_consumer_lag_ms: gauge("Age of the last event applied", "consumer", "event"),

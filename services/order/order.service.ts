@@ -1,6 +1,7 @@
 // The order service: prices, placing, payment, cancelling and the way to the buyer. What runs in
 // the background is in order.worker.ts.
 import type { ServiceSchema } from "moleculer";
+import { type BackPressure, createBackPressure } from "../../mixins/channels/back-pressure.ts";
 import type { Principal } from "../../mixins/auth/tokens.ts";
 import { type ActionCall, implement } from "../../mixins/service.ts";
 import { call } from "../contracts/actions.ts";
@@ -25,16 +26,23 @@ const CHANNEL_DEFAULT: PaymentChannel = "mock";
 
 export interface OrderDeps extends PlaceOrderDeps, CloseOrderDeps, PayOrderDeps {
   readonly reader: OrderReader;
+  readonly pressure: BackPressure;
 }
 
 export function wire(node: PlatformNode): ServiceSchema {
+  const { log, metrics, settings } = node;
+  const database = node.database("order");
   return createOrderService({
     ...closeDeps(node),
+    pressure: createBackPressure({
+      ...{ owner: "order", database, bus: node.bus(), log, metrics },
+      backlogMax: settings.ORDER_BACKLOG_MAX,
+    }),
     ids: node.ids,
     quotes: createQuotes(node.broker),
-    currency: node.settings.CURRENCY,
+    currency: settings.CURRENCY,
     placing: wirePlacing(node),
-    reader: createOrderReader(node.database("order")),
+    reader: createOrderReader(database),
   });
 }
 
@@ -124,8 +132,13 @@ export function createOrderService(deps: OrderDeps): ServiceSchema {
         return orderDto((await updateOrder(database, { id: params.id, ownerId, decide })).state);
       },
     }),
-    stopped: () => deps.placing.drain(),
+    stopped: () => stop(deps),
   };
+}
+
+async function stop({ pressure, placing }: OrderDeps): Promise<void> {
+  await pressure.stop();
+  await placing.drain();
 }
 
 type PayCall = Pick<ActionCall<typeof orderContract.pay>, "ctx" | "principal" | "idempotency">;

@@ -8,6 +8,7 @@
 // order fails, its key may be used again, and inventory.release is repeated until it succeeds; it
 // leaves a tombstone when there was nothing to release. A step whose outcome is not known is
 // compensated as if it had been done. See saga-recovery.ts for the way back.
+import type { BackPressure } from "../../mixins/channels/back-pressure.ts";
 import { currentContext } from "../../mixins/context.ts";
 import { refusalOf, valueOf } from "../../mixins/idempotency/idempotency.repository.ts";
 import type { IdempotencyClaim } from "../../mixins/idempotency/idempotency.ts";
@@ -42,6 +43,7 @@ export interface PlaceOrderDeps {
   readonly currency: string;
   readonly failpoint: Failpoint;
   readonly log: Log;
+  readonly pressure: Pick<BackPressure, "refuses">;
 }
 
 export interface PlaceOrderRequest {
@@ -70,6 +72,7 @@ export async function placeOrder(
   refuseBeforehand(request.params);
   let draft: Draft;
   try {
+    if (deps.pressure.refuses(1)) throw new PlatformError("OVERLOADED");
     draft = await draftOf(deps, request);
   } catch (error) {
     // What could be bought when the key was first used may be gone now: the first answer holds.

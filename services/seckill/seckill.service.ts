@@ -3,6 +3,7 @@
 import { randomUUID } from "node:crypto";
 import type { Context, ServiceSchema } from "moleculer";
 import { createPurchasePasses, type PurchasePasses } from "../../mixins/auth/purchase-passes.ts";
+import { createBackPressure } from "../../mixins/channels/back-pressure.ts";
 import type { Database } from "../../mixins/database/database.ts";
 import { createRedis } from "../../mixins/redis/redis.ts";
 import { type CallHeaders, implement } from "../../mixins/service.ts";
@@ -11,6 +12,7 @@ import { SALE_HINT_EVENT, type SaleHint, seckillContract } from "../contracts/se
 import { type Clock, HOUR_MS } from "../kernel/clock.ts";
 import type { PlatformNode } from "../node.ts";
 import { type Admitter, createAdmitter } from "./admit.ts";
+import { admitUnderPressure } from "./admit-under-pressure.ts";
 import { type Audits, createAudits } from "./audits.ts";
 import { buy } from "./buy.ts";
 import type { Sale } from "./domain/sale.ts";
@@ -75,7 +77,14 @@ export function wire(node: PlatformNode): ServiceSchema {
   const sales = createSaleCache(database, clock);
   const owner = `${nodeId}:${randomUUID().slice(0, 8)}`;
   const heartbeat = createHeartbeat(gate, owner, log);
-  const admitter = createAdmitter({ ...life, gate, owner, sales, log, random, metrics });
+  const pressure = createBackPressure({
+    ...{ owner: "seckill", database, bus: node.bus(), log, metrics },
+    backlogMax: settings.SECKILL_BACKLOG_MAX,
+  });
+  const admitter = admitUnderPressure(
+    createAdmitter({ ...life, gate, owner, sales, log, random, metrics }),
+    pressure,
+  );
   return createSeckillService({
     database,
     life,
@@ -90,6 +99,7 @@ export function wire(node: PlatformNode): ServiceSchema {
     clock,
     start: () => heartbeat.start(),
     stop: async () => {
+      await pressure.stop();
       await admitter.stop();
       await heartbeat.stop();
       close();
