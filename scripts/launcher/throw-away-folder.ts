@@ -9,9 +9,18 @@ import { signalPid } from "./guard.ts";
 export function makeThrowAwayFolder(prefix: string): string {
   for (const name of readdirSync(tmpdir())) {
     const pid = name.startsWith(prefix) ? Number.parseInt(name.slice(prefix.length), 10) : NaN;
-    if (Number.isInteger(pid) && !signalPid(pid, 0)) removeThrowAwayFolder(join(tmpdir(), name));
+    if (Number.isInteger(pid) && !signalPid(pid, 0)) removeStale(join(tmpdir(), name));
   }
   return mkdtempSync(join(tmpdir(), `${prefix}${process.pid}-`));
+}
+
+/** What another process left and this one may not remove keeps nobody from starting. */
+function removeStale(folder: string): void {
+  try {
+    removeThrowAwayFolder(folder);
+  } catch {
+    // The next start tries again.
+  }
 }
 
 export function removeThrowAwayFolder(folder: string): void {

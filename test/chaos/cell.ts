@@ -9,11 +9,11 @@ import { type Seen, seenBy, Witness } from "./witness.ts";
 
 const WARM_UP_MS = 2_500;
 const AFTER_HEAL_MS = 3_000;
-const SALE_UNITS = 300;
-const SCARCE_UNITS = 60;
+const SALE_UNITS = 150;
+const SCARCE_UNITS = 20;
 const PLENTY_UNITS = 100_000;
 const PLENTY_SKUS = 3;
-const STEADY: Rates = { orders: 8, buyers: 12, browsers: 8 };
+const STEADY: Rates = { orders: 5, buyers: 8, browsers: 4 };
 /** No request may be left hanging longer than this, however busy the machine is. */
 const WAIT_MAX_MS = 14_000;
 
@@ -23,6 +23,8 @@ export interface Scene {
   readonly random: () => number;
   readonly goods: Goods;
   readonly witness: Witness;
+  /** What else was measured, for the record. */
+  readonly figures: Record<string, number | string>;
   /** Lets the load go on for so many ms. */
   readonly during: (ms: number) => Promise<void>;
 }
@@ -47,6 +49,7 @@ export interface Cell {
 
 export interface CellResult extends Seen, Verdict {
   readonly holds: boolean;
+  readonly figures?: Readonly<Record<string, number | string>>;
 }
 
 /** @throws what the machine or the cell itself fails with; what the platform does wrong is in the result. */
@@ -54,7 +57,8 @@ export async function runCell(cell: Cell, rig: Rig, seed: number): Promise<CellR
   const witness = new Witness();
   const goods = await stockUp(rig);
   const random = seededRandom(seed);
-  const scene: Scene = { rig, random, goods, witness, during: (ms) => delay(ms) };
+  const figures: Record<string, number | string> = {};
+  const scene: Scene = { rig, random, goods, witness, figures, during: (ms) => delay(ms) };
   await cell.prepare?.(scene);
   const rates = { ...STEADY, ...cell.rates };
   const { admin } = rig.shop;
@@ -78,7 +82,8 @@ export async function runCell(cell: Cell, rig: Rig, seed: number): Promise<CellR
     if (verdict[what] > 0) faults.push(`${what}: ${String(verdict[what])}`);
   }
   await rig.partFromJoined();
-  return { ...seen, ...verdict, faults, holds: faults.length === 0 };
+  const measured = Object.keys(figures).length === 0 ? {} : { figures };
+  return { ...seen, ...verdict, ...measured, faults, holds: faults.length === 0 };
 }
 
 async function stockUp(rig: Rig): Promise<Goods> {

@@ -4,6 +4,7 @@
 import { parseArgs } from "node:util";
 import type { Cell } from "./cell.ts";
 import { runCell } from "./cell.ts";
+import { runWithPrivateMounts } from "./machine.ts";
 import { CELLS } from "./matrix.ts";
 import { writeReport } from "./report.ts";
 import { addRun, presentCommit, readRuns } from "./results.ts";
@@ -11,6 +12,8 @@ import { Rig } from "./rig.ts";
 
 const MS_PER_S = 1_000;
 const SEEDS = 1_000_000;
+/** Of what the launcher said last, when a cell could not be run to its end. */
+const OUTPUT_LINES = 6;
 /** A platform is replaced after so many cells, so that its rows stay few. */
 const CELLS_PER_RIG_MAX = 12;
 
@@ -90,6 +93,9 @@ class Campaign {
       const faults = [error instanceof Error ? error.message : String(error)];
       addRun({ ...known, took_s: took(), holds: false, faults });
       console.log(line(id, seed, took(), false, faults));
+      console.log(
+        this.#rig?.shop.platform.output.split("\n").slice(-OUTPUT_LINES).join("\n") ?? "",
+      );
       await this.stop();
       return false;
     }
@@ -121,6 +127,8 @@ function line(
   return `${id.padEnd(34)} seed ${String(seed).padEnd(8)} ${String(seconds).padStart(4)} s  ${words}`;
 }
 
+const exitCode = await runWithPrivateMounts();
+if (exitCode !== undefined) process.exit(exitCode);
 const options = readOptions();
 const commit = presentCommit();
 if (options.isReportOnly) {

@@ -2,6 +2,8 @@
 import type { Cell } from "./cell.ts";
 import { DATABASE_CELLS } from "./cells/database.ts";
 import { MESSAGE_CELLS } from "./cells/messages.ts";
+import { NETWORK_CELLS } from "./cells/network.ts";
+import { OVERLOAD_CELLS } from "./cells/overload.ts";
 import { PAYMENT_CELLS } from "./cells/payments.ts";
 import { REDIS_CELLS } from "./cells/redis.ts";
 import { SERVICE_CELLS } from "./cells/services.ts";
@@ -12,4 +14,6 @@ export const CELLS: readonly Cell[] = [
   ...MESSAGE_CELLS,
   ...PAYMENT_CELLS,
   ...SERVICE_CELLS,
+  ...NETWORK_CELLS,
+  ...OVERLOAD_CELLS,
 ];

@@ -39,6 +39,7 @@ export async function writeReport(cells: readonly Cell[], runs: readonly Run[]):
     "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ...cells.map((cell) => row(cell, runs)),
     "",
+    measured(done),
     failures(done),
   ].join("\n");
   const config = await resolveConfig(FILE);
@@ -101,6 +102,16 @@ function answers(done: readonly Run[]): string {
     .slice(0, STATUSES_SHOWN)
     .map(([status, count]) => `${status === "0" ? "none" : status} × ${String(count)}`)
     .join(", ");
+}
+
+function measured(done: readonly Run[]): string {
+  const measuredRuns = done.filter(({ figures }) => figures !== undefined);
+  if (measuredRuns.length === 0) return "";
+  const lines = measuredRuns.map(({ cell, seed, figures = {} }) => {
+    const texts = Object.entries(figures).map(([name, value]) => `${name} ${String(value)}`);
+    return `- ${cell}, seed ${String(seed)}: ${texts.join(", ")}`;
+  });
+  return `## What else was measured\n\n${lines.join("\n")}\n`;
 }
 
 function failures(done: readonly Run[]): string {

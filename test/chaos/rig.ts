@@ -26,7 +26,7 @@ import { tempFolder } from "../support/temp-folder.ts";
 
 /** Time to pay: shorter than a cell, so that unpaid orders are seen to end. */
 export const PAYMENT_WINDOW_MS = 8_000;
-const NODE_START_TIMEOUT_MS = 60_000;
+const NODE_START_TIMEOUT_MS = 120_000;
 const AUDITOR_POOL = 4;
 /** Everything but the mock provider, which listens on a port of its own. */
 const WHOLE_PLATFORM =
@@ -280,15 +280,6 @@ export class Rig {
 
 const noWork = (): void => undefined;
 
-/** Whether this process may mount; asked once, by doing it. */
-export function mayMount(): boolean {
-  const folder = tempFolder();
-  const isMounted =
-    spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]).status === 0;
-  if (isMounted) spawnSync("umount", [folder]);
-  return isMounted;
-}
-
 /** The database makes its folder itself, so its disk is that of all data. */
 const diskOf = (folder: DataFolder, kind: ServerKind): string =>
   kind === "mysql" ? folder.root : folder[kind];
@@ -304,7 +295,6 @@ function mountDisks(folder: DataFolder, disksMb: Partial<Record<ServerKind, numb
     mkdirSync(target, { recursive: true, mode: 0o700 });
     const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${sizeMb}m`, "tmpfs", target]);
     if (mounted.status !== 0) throw new Error(`${target} cannot be mounted`);
-    process.once("exit", () => spawnSync("umount", ["-l", target]));
   }
 }
 

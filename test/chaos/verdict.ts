@@ -16,7 +16,7 @@ const POLL_MS = 400;
 const IDS_PER_QUERY_MAX = 1_000;
 /** Everything is due at once; a hold may last as long as a campaign does. */
 const AT_ONCE = { graceS: 0, holdS: 86_400 } as const;
-const DRAINERS = 40;
+const DRAINERS = 25;
 const DRAIN_ROUNDS_MAX = 40;
 
 export interface Verdict {

@@ -2,7 +2,8 @@
 // nothing is promised; what was promised is there when it is back.
 import { createConnection } from "mysql2/promise";
 import { type Cell, type Scene, unless } from "../cell.ts";
-import { fillDisk, mayMount } from "../rig.ts";
+import { whyNoDisks } from "../machine.ts";
+import { fillDisk } from "../rig.ts";
 import type { Seen } from "../witness.ts";
 
 const SHORT_MS = 4_000;
@@ -130,7 +131,7 @@ export const DATABASE_CELLS: readonly Cell[] = [
     title: "The database's disk full",
     kind: "small database disk",
     rig: { disksMb: { mysql: DISK_MB } },
-    isImpossible: () => (mayMount() ? undefined : "no right to mount a small disk"),
+    isImpossible: whyNoDisks,
     inject: async ({ rig, during }) => {
       const empty = fillDisk(rig.folder.mysql);
       await during(10_000);

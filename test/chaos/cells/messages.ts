@@ -5,7 +5,8 @@ import { connect, type NatsConnection, StringCodec } from "nats";
 import { natsOptions } from "../../../moleculer.config.ts";
 import { eventually } from "../../support/eventually.ts";
 import { type Cell, type Scene, unless } from "../cell.ts";
-import { fillDisk, mayMount, type Rig } from "../rig.ts";
+import { whyNoDisks } from "../machine.ts";
+import { fillDisk, type Rig } from "../rig.ts";
 import type { Seen } from "../witness.ts";
 
 const SHORT_MS = 4_000;
@@ -119,7 +120,7 @@ export const MESSAGE_CELLS: readonly Cell[] = [
     title: "The disk of the streams full",
     kind: "small message disk",
     rig: { disksMb: { nats: DISK_MB } },
-    isImpossible: () => (mayMount() ? undefined : "no right to mount a small disk"),
+    isImpossible: whyNoDisks,
     inject: async ({ rig, during }) => {
       const empty = fillDisk(rig.folder.nats);
       await during(SHORT_MS);

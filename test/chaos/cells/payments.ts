@@ -1,5 +1,6 @@
 // P1-P6: callbacks come many times, late, in the wrong order or forged; the payment provider is away, slow, or its
 // answers are lost. Money is taken once, given back once, and never kept for an order that is not there.
+import { eventually } from "../../support/eventually.ts";
 import type { HttpClient } from "../../support/http-client.ts";
 import type { Order } from "../../../services/contracts/order.ts";
 import type { Payment } from "../../../services/contracts/payment.ts";
@@ -7,6 +8,7 @@ import { PAYMENT_WINDOW_MS, type Rig } from "../rig.ts";
 import { type Cell, type Scene, unless } from "../cell.ts";
 
 const SHORT_MS = 5_000;
+const PATIENCE_MS = 30_000;
 const STORM = 100;
 const STORMS = 5;
 
@@ -18,10 +20,16 @@ interface Bill {
 
 async function bills({ rig, goods }: Scene, count: number): Promise<readonly Bill[]> {
   const buyers = await rig.shop.madeUpCustomers(count);
+  const patiently = <T>(what: string, attempt: () => Promise<T>): Promise<Exclude<T, undefined>> =>
+    eventually(attempt, { timeoutMs: PATIENCE_MS, what, intervalMs: 500 }) as never;
   return await Promise.all(
     buyers.map(async (buyer) => {
-      const order = await rig.shop.placed(buyer, goods.plentySkus[0] ?? "");
-      return { buyer, order, payment: await rig.shop.openPayment(buyer, order.id) };
+      const sku = goods.plentySkus[0] ?? "";
+      const order = await patiently("an order is placed", () => rig.shop.placed(buyer, sku));
+      const payment = await patiently("a payment is opened", () =>
+        rig.shop.openPayment(buyer, order.id),
+      );
+      return { buyer, order, payment };
     }),
   );
 }

@@ -3,7 +3,8 @@
 import { cpSync, mkdirSync, rmSync } from "node:fs";
 import { tempFolder } from "../../support/temp-folder.ts";
 import { type Cell, type Scene, unless } from "../cell.ts";
-import { fillDisk, mayMount, type Rig } from "../rig.ts";
+import { whyNoDisks } from "../machine.ts";
+import { fillDisk, type Rig } from "../rig.ts";
 import type { Seen } from "../witness.ts";
 
 const SHORT_MS = 4_000;
@@ -143,7 +144,7 @@ export const REDIS_CELLS: readonly Cell[] = [
     title: "The disk of the append-only file full",
     kind: "small redis disk",
     rig: { disksMb: { redis: SMALL_DISK_MB } },
-    isImpossible: () => (mayMount() ? undefined : "no right to mount a small disk"),
+    isImpossible: whyNoDisks,
     inject: async (scene) => {
       const empty = fillDisk(scene.rig.folder.redis);
       await scene.during(SHORT_MS);
