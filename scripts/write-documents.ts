@@ -1,10 +1,12 @@
-// Writes what documents repeat from the code: docs/errors.md, .env.example, the README's table of
-// settings, ARCHITECTURE.md's table of events. test/arch/catalogues.test.ts fails when one of them is out of step.
+// Writes what documents repeat from the code: docs/errors.md, .env.example, the README's table of settings,
+// ARCHITECTURE.md's table of events, Grafana's dashboards. Tests in test/arch fail when one is out of step.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isSecret, SETTINGS, type SettingName } from "../config/schema.ts";
 import { EVENT_CATALOGUE } from "../services/contracts/events.ts";
 import { ERROR_CATALOGUE, errorCode, type ErrorSlug } from "../services/contracts/errors.ts";
+import { DASHBOARDS } from "./dashboards/dashboards.ts";
+import { renderDashboard } from "./dashboards/render.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 const NAMES = Object.keys(SETTINGS.properties) as SettingName[];
@@ -94,6 +96,10 @@ function replaceBetween(text: string, marker: string, content: string): string {
 
 writeFileSync(join(ROOT, ".env.example"), environmentExample());
 writeFileSync(join(ROOT, "docs/errors.md"), errorsDocument());
+for (const dashboard of DASHBOARDS) {
+  const file = `deploy/grafana/dashboards/${dashboard.name}.json`;
+  writeFileSync(join(ROOT, file), renderDashboard(dashboard));
+}
 rewrite("README.md", "settings", settingsTable());
 rewrite("ARCHITECTURE.md", "events", eventsTable());
 

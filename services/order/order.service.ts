@@ -27,6 +27,8 @@ const CHANNEL_DEFAULT: PaymentChannel = "mock";
 export interface OrderDeps extends PlaceOrderDeps, CloseOrderDeps, PayOrderDeps {
   readonly reader: OrderReader;
   readonly pressure: BackPressure;
+  /** Told once of every order that goes on its way, and who said so. */
+  readonly onShipped: (source: string) => void;
 }
 
 export function wire(node: PlatformNode): ServiceSchema {
@@ -43,6 +45,7 @@ export function wire(node: PlatformNode): ServiceSchema {
     currency: settings.CURRENCY,
     placing: wirePlacing(node),
     reader: createOrderReader(database),
+    onShipped: (source) => metrics.increment("app_shipping_success_total", { source }),
   });
 }
 
@@ -122,9 +125,13 @@ export function createOrderService(deps: OrderDeps): ServiceSchema {
       payByPayment: (request) => pay(request, request.params.order_id, request.params.channel),
       ship: async ({ params, principal }) => {
         const decide = (order: Order, now: Date) => ship(order, actorOf(principal), now);
-        return orderDto(
-          (await updateOrder(database, { id: params.id, ownerId: null, decide })).state,
-        );
+        const { state, transition } = await updateOrder(database, {
+          id: params.id,
+          ownerId: null,
+          decide,
+        });
+        if (transition !== null) deps.onShipped("admin");
+        return orderDto(state);
       },
       complete: async ({ params, principal }) => {
         const ownerId = ownerOf(principal);

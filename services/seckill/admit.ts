@@ -272,6 +272,7 @@ class SaleAdmitter implements Admitter {
     const { sales, onEvents, metrics, log } = this.#deps;
     sales.put(sale);
     onEvents();
+    metrics.increment("app_admission_flush_total");
     if (guardRefused === 0) return;
     metrics.increment("app_seckill_guard_refused_total", {}, guardRefused);
     log.error(

@@ -37,13 +37,15 @@ const LOADS_AT_ONCE_MAX = 4;
 /** Epochs before the loaded one whose keys are deleted with it; older ones end by themselves. */
 const EPOCHS_DROPPED_MAX = 8;
 
+const SALE_MODES = ["redis", "db", "loading"] as const satisfies readonly Sale["mode"][];
+
 export interface CoordinatorDeps {
   readonly database: Database;
   readonly gate: Gate;
   readonly lease: Pick<Lease, "isHeld">;
   readonly clock: Clock;
   readonly log: Log;
-  readonly metrics: Pick<Metrics, "increment" | "observe">;
+  readonly metrics: Pick<Metrics, "increment" | "observe" | "set">;
   readonly failpoint: Failpoint;
   /** Tells the other nodes that a sale has changed; may be lost. */
   readonly onChanged: (saleId: string) => void;
@@ -80,8 +82,12 @@ class Coordinator {
   async turn(): Promise<void> {
     const { database, gate, lease, clock } = this.#deps;
     // A process that cannot see the gate leaves the judgement to those that use it.
-    if (!lease.isHeld() || gate.runId() === undefined) return;
+    if (!lease.isHeld() || gate.runId() === undefined) {
+      this.#show([]);
+      return;
+    }
     const sales = await findGatedSales(database);
+    this.#show(sales);
     await this.#eachOf(sales, (sale) => this.#leaveOfOtherRun(sale));
     const due = sales.filter(({ isDue }) => isDue);
     if (await this.#answers(due[0])) await this.#eachOf(due, (sale) => this.#load(sale));
@@ -89,6 +95,17 @@ class Coordinator {
     this.#comparedAt = clock.monotonic();
     const gated = sales.filter(({ mode }) => mode === "redis");
     if (await this.#answers(gated[0])) await this.#eachOf(gated, (sale) => this.#compare(sale));
+  }
+
+  /** Of all nodes, only the one that keeps the gates shows any. */
+  #show(sales: readonly GatedSale[]): void {
+    const { metrics } = this.#deps;
+    for (const mode of SALE_MODES) {
+      const those = sales.filter((sale) => sale.mode === mode);
+      metrics.set("app_seckill_sales", { mode }, those.length);
+    }
+    const newest = Math.max(0, ...sales.map(({ epoch }) => epoch));
+    metrics.set("app_seckill_gate_epoch", undefined, newest);
   }
 
   /** A few at once; one that fails does not keep the others from it. */

@@ -45,8 +45,8 @@ export interface SeckillDeps {
 
 /** A gate on a connection of its own: its time-outs must not wait behind other commands. */
 export function wireGate(node: PlatformNode): { gate: Gate; close: () => void } {
-  const { settings, nodeId, log, clock } = node;
-  const redis = createRedis(settings.REDIS_URL, { name: `${nodeId}-gate`, log });
+  const { settings, nodeId, log, clock, onRedisCommand: onCommand } = node;
+  const redis = createRedis(settings.REDIS_URL, { name: `${nodeId}-gate`, log, onCommand });
   return {
     gate: createGate({ redis, namespace: settings.NAMESPACE, clock }),
     close: () => redis.disconnect(),

@@ -2,12 +2,15 @@
 // images, and the judgement of the real nginx and promtool.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { resolveServices } from "../../config/roles.ts";
 import { SETTINGS } from "../../config/schema.ts";
 import { METRICS } from "../../mixins/metrics/catalogue.ts";
+import { DASHBOARDS } from "../../scripts/dashboards/dashboards.ts";
+import { renderDashboard } from "../../scripts/dashboards/render.ts";
 import { readRoot, ROOT, sourceFiles } from "../support/source.ts";
 import { INSTALL_TIMEOUT_MS, programPath } from "../support/program.ts";
 
@@ -39,7 +42,6 @@ interface ComposeFile {
 const COMPOSE_FILES = ["docker-compose.yml", "docker-compose.infra.yml"] as const;
 const SERVERS = ["mysql", "redis", "nats"] as const;
 const ROLE_PORTS = { edge: 9101, core: 9102, worker: 9103 } as const;
-const DASHBOARDS = ["overview", "orders"] as const;
 
 const compose = (path: string): ComposeFile => load(readRoot(path)) as ComposeFile;
 const platform = compose("docker-compose.yml");
@@ -87,12 +89,9 @@ function rules(): readonly Rule[] {
   return file.groups.flatMap((group) => group.rules);
 }
 
-function dashboardQueries(name: string): readonly string[] {
-  const { panels } = JSON.parse(readRoot(`deploy/grafana/dashboards/${name}.json`)) as {
-    panels: readonly { targets: readonly { expr: string }[] }[];
-  };
-  return panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
-}
+const QUERIES = DASHBOARDS.flatMap(({ panels }) =>
+  panels.flatMap(({ queries }) => queries.map(({ expr }) => expr)),
+);
 
 describe("compose files", () => {
   for (const path of COMPOSE_FILES) {
@@ -194,7 +193,7 @@ describe("the image", () => {
 describe("rules and dashboards", () => {
   it("ask only for metrics that exist", () => {
     assert.deepEqual(unknownMetrics(rules().map(({ expr }) => expr)), []);
-    for (const name of DASHBOARDS) assert.deepEqual(unknownMetrics(dashboardQueries(name)), []);
+    assert.deepEqual(unknownMetrics(QUERIES), []);
   });
 
   it("see a metric that nobody exports", () => {
@@ -205,7 +204,7 @@ describe("rules and dashboards", () => {
 
   it("ask only for series that a rule records, and never hide that one is missing", () => {
     const recorded = rules().map(({ record }) => record);
-    for (const query of DASHBOARDS.flatMap(dashboardQueries)) {
+    for (const query of [...QUERIES, ...rules().map(({ expr }) => expr)]) {
       for (const [name] of query.matchAll(/\b[a-z]+:[a-z_]+:[a-z0-9_]+/g)) {
         assert.ok(recorded.includes(name), name);
       }
@@ -213,7 +212,26 @@ describe("rules and dashboards", () => {
     }
   });
 
-  it("send whoever is woken to a section of the runbook", () => {
+  it("show every metric on a dashboard or watch it by a rule", () => {
+    const asked = new Set([...QUERIES, ...rules().map(({ expr }) => expr)].flatMap(metricsIn));
+    assert.deepEqual(
+      Object.keys(METRICS).filter((name) => !asked.has(name)),
+      [],
+    );
+  });
+
+  it("are in Grafana's form what the code says, and nothing else is there", () => {
+    const folder = "deploy/grafana/dashboards";
+    for (const dashboard of DASHBOARDS) {
+      assert.equal(readRoot(`${folder}/${dashboard.name}.json`), renderDashboard(dashboard));
+    }
+    assert.deepEqual(
+      readdirSync(join(ROOT, folder)).sort(),
+      DASHBOARDS.map(({ name }) => `${name}.json`).sort(),
+    );
+  });
+
+  it("send whoever is woken to a section of the runbook, and no section waits in vain", () => {
     const headings = [...readRoot("docs/runbook.md").matchAll(/^## (.+)$/gm)];
     const anchors = headings.map(([, title = ""]) => title.toLowerCase().replaceAll(" ", "-"));
     const wanted = rules().flatMap(({ annotations }) =>
@@ -222,6 +240,18 @@ describe("rules and dashboards", () => {
     assert.equal(wanted.length, rules().filter(({ alert }) => alert !== undefined).length);
     assert.deepEqual(
       wanted.filter((link) => !anchors.some((anchor) => link === `docs/runbook.md#${anchor}`)),
+      [],
+    );
+    assert.deepEqual(
+      anchors.filter((anchor) => !wanted.includes(`docs/runbook.md#${anchor}`)),
+      [],
+    );
+    const page = readRoot("services/gateway/ops/ops-troubles.js");
+    const named = [...page.matchAll(/runbook: "(.+?)"/g)].map(([, title = ""]) => title);
+    const titles = headings.map(([, title = ""]) => title);
+    assert.ok(named.length >= 8);
+    assert.deepEqual(
+      named.filter((title) => !titles.includes(title)),
       [],
     );
   });
@@ -233,6 +263,7 @@ describe("promtool", function () {
 
   for (const args of [
     ["check", "config", "prometheus.yml"],
+    ["check", "config", "local.yml"],
     ["test", "rules", "rules.test.yml"],
   ]) {
     it(`agrees: ${args.join(" ")}`, async () => {
