@@ -19,6 +19,7 @@ const RETRY_MS: ReadonlyMap<string, number> = new Map([
   ["OVERLOADED", BUSY_RETRY_MS],
   ["SERVICE_UNAVAILABLE", BUSY_RETRY_MS],
   ["SHUTTING_DOWN", BUSY_RETRY_MS],
+  ["REQUEST_TOO_SLOW", BUSY_RETRY_MS],
   ["OUTCOME_UNKNOWN", BUSY_RETRY_MS],
   ["no answer", BUSY_RETRY_MS],
 ]);
@@ -279,6 +280,7 @@ function isFinal(slug: string): boolean {
     "OVERLOADED",
     "SERVICE_UNAVAILABLE",
     "SHUTTING_DOWN",
+    "REQUEST_TOO_SLOW",
     "OUTCOME_UNKNOWN",
     "RATE_LIMITED",
     "PAYMENT_PROVIDER_UNAVAILABLE",

@@ -78,11 +78,16 @@ function expect<T>({ error, data }: ShopAnswer<T>): T {
   return data;
 }
 
+/** @param index counts from 0, for one crowd; `first` keeps crowds apart. */
+export function madeUpUserId(first: number, index: number): string {
+  return String(FIRST_CUSTOMER_ID + BigInt(first + index));
+}
+
 /** People who never registered, as `npm run tokens` makes them, each with an address of his own. */
 export function createCrowd(jwtSecret: string, first: number): (index: number) => Buyer {
   const tokens = createAccessTokens({ current: jwtSecret }, systemClock);
   return (index) => {
-    const userId = String(FIRST_CUSTOMER_ID + BigInt(first + index));
+    const userId = madeUpUserId(first, index);
     return {
       token: tokens.sign({ userId, role: "customer", familyId: userId }),
       address: `10.${(index >> 16) & 255}.${(index >> 8) & 255}.${index & 255}`,

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { startGuarded } from "../../scripts/launcher/guard.ts";
-import { readLogFrom } from "../../scripts/launcher/log-files.ts";
+import { logSize, readLogFrom } from "../../scripts/launcher/log-files.ts";
 import { inheritedEnvironment } from "../../scripts/launcher/node-process.ts";
 import { findFreePort } from "../../scripts/launcher/ports.ts";
 import { readPlatformEnv } from "../../scripts/launcher/run-state.ts";
@@ -30,6 +30,7 @@ export async function startDoomedEdge(
   const port = await findFreePort();
   const logFile = join(folder.log, "doomed-edge.log");
   const url = `http://127.0.0.1:${port}`;
+  const logStart = logSize(logFile);
   const edge = await startGuarded({
     program: process.execPath,
     args: [join(ROOT, "test/support/cluster-node.ts")],
@@ -46,10 +47,14 @@ export async function startDoomedEdge(
       CRASH_AFTER: String(passes),
     },
   });
-  await eventually(() => !edge.isRunning() || readLogFrom(logFile, 0).includes('{"ready":'), {
-    timeoutMs: START_TIMEOUT_MS,
-    what: `${name} starts`,
-  });
+  await eventually(
+    () => !edge.isRunning() || readLogFrom(logFile, logStart).includes('{"ready":'),
+    {
+      timeoutMs: START_TIMEOUT_MS,
+      what: `${name} starts`,
+    },
+  );
+  if (!edge.isRunning()) throw new Error(`${name} ended while it was starting`);
   await whenReady(url);
   return {
     url,
