@@ -223,8 +223,9 @@ function wireOrder({ world, process, databaseOf, hint }: Wiring) {
   const quotes = createQuotes(broker);
   const reader = createOrderReader(database);
   const onShipped = (): void => undefined;
+  const pressure = { refuses: () => false, stop: () => Promise.resolve() };
   const deps = { ...close, ids, quotes, currency: CURRENCY, placing, reader, onShipped };
-  brokers.serve(process, createOrderService(deps));
+  brokers.serve(process, createOrderService({ ...deps, pressure }));
   const paymentWindowMs = PAYMENT_WINDOW_MS;
   return {
     consumers: [
