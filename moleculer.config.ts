@@ -7,6 +7,7 @@ import {
   isNodeFailure,
   MIDDLEWARE_ORDER,
 } from "./mixins/resilience/middlewares.ts";
+import { ReleaseStrategy } from "./mixins/resilience/release-strategy.ts";
 import type { CallMeta } from "./mixins/service.ts";
 import { createJaegerExporter } from "./mixins/tracing/jaeger-exporter.ts";
 import { sampledTracingMiddleware } from "./mixins/tracing/sampled-tracing.middleware.ts";
@@ -43,7 +44,9 @@ export function brokerOptions({ settings, nodeId, middlewares }: BrokerParts): B
     heartbeatTimeout: HEARTBEAT_TIMEOUT_S,
     // Without tracking a graceful stop rejects the calls that are under way.
     tracking: { enabled: true, shutdownTimeout: settings.SHUTDOWN_TIMEOUT_MS },
-    registry: { strategy: "RoundRobin", preferLocal: true },
+    // A local node of another release must not be preferred: the strategy knows what is local.
+    registry: { strategy: ReleaseStrategy, preferLocal: false },
+    metadata: { version: settings.VERSION },
     validator: new TypeBoxValidator({}),
     circuitBreaker: {
       enabled: true,

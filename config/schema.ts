@@ -35,6 +35,27 @@ export const SETTINGS = Type.Object({
     maxLength: 100,
     pattern: "^[A-Za-z0-9_.-]*$",
   }),
+  VERSION: Type.String({
+    description: "Release of this node's code; nodes prefer those of their own",
+    default: "1",
+    maxLength: 40,
+    pattern: "^[A-Za-z0-9_.+-]+$",
+  }),
+  GREY_VERSION: Type.String({
+    description: "Release that a gateway gives a part of the requests to; empty = no grey release",
+    default: "",
+    maxLength: 40,
+  }),
+  GREY_PERCENT: Type.Number({
+    description: "Share of users, or of addresses without one, for GREY_VERSION, per cent",
+    minimum: 0,
+    maximum: 100,
+    default: 0,
+  }),
+  GREY_USERS: Type.String({
+    description: "Ids of users who always get GREY_VERSION, comma separated",
+    default: "",
+  }),
   NAMESPACE: Type.String({
     description: "Separates several platforms on one NATS, Redis and MySQL server",
     default: "shop",

@@ -36,6 +36,8 @@ export interface CallMeta {
   requestId?: string;
   /** Address the request counts under; for throttles, never for decisions. */
   clientIp?: string;
+  /** The release whose nodes the request is for. */
+  release?: string;
   /** Set by a service that answered from a stored idempotency key. */
   isReplay?: boolean;
 }

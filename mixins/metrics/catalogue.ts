@@ -47,6 +47,15 @@ export const METRICS = {
   app_switch_on: gauge("Switches that are on, by name, as this node knows", "switch"),
   app_rules_age_ms: gauge("Time since this node last read the operator's rules"),
   app_shed_total: counter("Requests refused because the gateway has too much to do", "rank"),
+  app_release_requests_total: counter(
+    "HTTP answers by the release they were meant for, while a grey release is on",
+    "release",
+    "status",
+  ),
+  app_release_request_duration_ms: durations(
+    "Time to answer by the release a request was meant for, while a grey release is on",
+    "release",
+  ),
   app_rate_limited_total: counter("Requests refused by a rate limit", "rule"),
   app_order_placed_total: counter("Orders placed, stock reserved"),
   app_order_paid_total: counter("Orders paid"),

@@ -11,6 +11,7 @@ import type { ClientAddress } from "./client-address.ts";
 import type { Composition } from "./compositions.ts";
 import type { Fallback } from "./promised-orders.ts";
 import { sendJson, sendNothing } from "./http-errors.ts";
+import type { GreyRelease } from "./grey-release.ts";
 import type { Shelf } from "./shelf.ts";
 import { factsOf } from "./request-observer.ts";
 import { rankOf, type Shedding } from "./shedding.ts";
@@ -41,6 +42,7 @@ export interface ApiParts {
   readonly limiter: RateLimiter;
   readonly limits: { readonly user: LimitRule; readonly ip: LimitRule; readonly node: LimitRule };
   readonly rules: Pick<RuleBoard, "isKnown">;
+  readonly grey: GreyRelease;
   readonly shelf: Shelf;
   readonly compositions: Readonly<Record<string, Composition>>;
   /** Answers where an action has none, by action; rethrows the error that it cannot answer. */
@@ -81,12 +83,32 @@ async function answer(
   const meta: CallMeta = request.$ctx.meta;
   meta.clientIp = clientIp;
   if (caller.token !== undefined) meta.token = caller.token;
+  if (parts.grey.isOn) chooseRelease(parts.grey, { request, response, caller, clientIp });
   const exchange: Exchange = { request, response, path, body, caller };
   const own = parts.own[route.action];
   if (own !== undefined && route.rest.acceptsForm !== true) checkParams(route, exchange);
   const data = own === undefined ? await callAction(parts, route, exchange) : await own(exchange);
   if (meta.isReplay === true) response.setHeader("Idempotency-Replayed", "true");
   reply(response, statusOf(route, data), data);
+}
+
+function chooseRelease(
+  grey: GreyRelease,
+  {
+    request,
+    response,
+    caller,
+    clientIp,
+  }: Pick<Exchange, "request" | "response" | "caller"> & { readonly clientIp: string },
+): void {
+  const header = singleHeader(request.headers["x-release"]);
+  const userId = caller.principal?.userId;
+  const release = grey.releaseOf({ header, userId, address: clientIp });
+  if (release === undefined) return;
+  request.$ctx.meta.release = release;
+  response.setHeader("X-Release", release);
+  const facts = factsOf(response);
+  if (facts !== undefined) facts.release = release;
 }
 
 /** Verifies the caller and takes from his limits; an invalid token counts under its address. */

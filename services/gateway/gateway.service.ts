@@ -12,6 +12,7 @@ import { createCallOptions } from "./call-options.ts";
 import { createCompositions } from "./compositions.ts";
 import { publicSlug, requestIdOf, sendError } from "./http-errors.ts";
 import { closeHttpServer, createHttpServer } from "./http-server.ts";
+import { createGreyRelease } from "./grey-release.ts";
 import { createSaleEntrance, type SaleEntrance } from "./live/sale-entrance.ts";
 import { missingServices } from "./needed-services.ts";
 import { openApiDocument } from "./openapi.ts";
@@ -63,6 +64,7 @@ export function wire(node: PlatformNode): ServiceSchema {
       node: { name: "node", scope: node.nodeId, perSecond: settings.RATE_LIMIT_GLOBAL_RPS },
     },
     rules: node.rules,
+    grey: createGreyRelease(settings),
     shelf: createShelf({ clock, isDegraded: () => node.rules.isOn("degrade_browsing") }),
     compositions: createCompositions(log),
     fallbacks: FALLBACKS,

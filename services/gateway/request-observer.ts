@@ -17,6 +17,8 @@ export interface RequestFacts {
   /** Label of the route, such as `POST /orders`. */
   route: string;
   userId: string | undefined;
+  /** Set while a grey release is on. */
+  release?: string;
   traceId: string | undefined;
 }
 
@@ -59,12 +61,16 @@ export function createRequestObserver(parts: ObserverParts): ObserveRequest {
 function tell(
   { metrics, clock, log, isLogging }: ObserverParts,
   response: ServerResponse,
-  { startedMs, method, route, userId, traceId }: RequestFacts,
+  { startedMs, method, route, userId, traceId, release }: RequestFacts,
 ): void {
   const durationMs = clock.monotonic() - startedMs;
   const status = response.headersSent ? response.statusCode : CLIENT_GONE;
   metrics.increment("app_http_requests_total", { route, status });
   metrics.observe("app_http_request_duration_ms", { route }, durationMs);
+  if (release !== undefined) {
+    metrics.increment("app_release_requests_total", { release, status });
+    metrics.observe("app_release_request_duration_ms", { release }, durationMs);
+  }
   if (!isLogging) return;
   const fields = {
     request_id: requestIdOf(response),

@@ -29,6 +29,8 @@ export interface NodeOptions {
   readonly services: string;
   /** Failpoint at which the node kills itself. */
   readonly crashAt?: string;
+  /** Settings of this node alone. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 export class Cluster {
@@ -64,7 +66,7 @@ export class Cluster {
   }
 
   /** Resolves when every service of the node has started. */
-  async start({ name, services, crashAt = "" }: NodeOptions): Promise<ClusterNode> {
+  async start({ name, services, crashAt = "", settings = {} }: NodeOptions): Promise<ClusterNode> {
     const port = this.#environment["PORT"] ?? "";
     const logFile = join(this.#folder, `${name}-${randomBytes(3).toString("hex")}.log`);
     const started = await startGuarded({
@@ -78,6 +80,7 @@ export class Cluster {
         SERVICES: services,
         NODE_ID: `${name}-${randomBytes(3).toString("hex")}`,
         CRASH_AT: crashAt,
+        ...settings,
       },
     });
     const node = { name, process: started, url: `http://127.0.0.1:${port}`, logFile };
@@ -105,7 +108,7 @@ export class Cluster {
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();

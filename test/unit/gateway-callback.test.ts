@@ -34,6 +34,7 @@ async function listen(answer: (received: Received) => Promise<null>) {
     limiter: { check: () => Promise.resolve(undefined) },
     limits: { user: OFF, ip: OFF, node: OFF },
     rules: { isKnown: () => true },
+    grey: { isOn: false, releaseOf: () => undefined },
     shelf: createShelf({ clock: systemClock, isDegraded: () => false }),
     compositions: {},
     fallbacks: {},
