@@ -14,6 +14,7 @@ const MS_PER_S = 1_000;
 const SEEDS = 1_000_000;
 /** Of what the launcher said last, when a cell could not be run to its end. */
 const OUTPUT_LINES = 6;
+const ERROR_LENGTH = 300;
 /** A platform is replaced after so many cells, so that its rows stay few. */
 const CELLS_PER_RIG_MAX = 12;
 
@@ -83,8 +84,14 @@ class Campaign {
       console.log(`${id.padEnd(34)} skipped: ${skipped}`);
       return true;
     }
+    const rig = await this.#rigFor(cell).catch((error: unknown) => {
+      // What the machine cannot start is no result of the platform; the cell is still to be done.
+      console.log(`${id.padEnd(34)} could not be started: ${String(error).slice(0, ERROR_LENGTH)}`);
+      return undefined;
+    });
+    if (rig === undefined) return false;
     try {
-      const result = await runCell(cell, await this.#rigFor(cell), seed);
+      const result = await runCell(cell, rig, seed);
       addRun({ ...known, took_s: took(), ...result });
       console.log(line(id, seed, took(), result.holds, result.faults));
       if (!result.holds) await this.stop();
@@ -93,9 +100,7 @@ class Campaign {
       const faults = [error instanceof Error ? error.message : String(error)];
       addRun({ ...known, took_s: took(), holds: false, faults });
       console.log(line(id, seed, took(), false, faults));
-      console.log(
-        this.#rig?.shop.platform.output.split("\n").slice(-OUTPUT_LINES).join("\n") ?? "",
-      );
+      console.log(rig.shop.platform.output.split("\n").slice(-OUTPUT_LINES).join("\n"));
       await this.stop();
       return false;
     }

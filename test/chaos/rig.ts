@@ -17,6 +17,7 @@ import { inheritedEnvironment } from "../../scripts/launcher/node-process.ts";
 import type { RunningServers, ServerProcess } from "../../scripts/launcher/servers.ts";
 import { silentLog } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
+import { HttpClient } from "../support/http-client.ts";
 import { type FaultyLink, faultyLink } from "../support/faulty-link.ts";
 import type { InvariantSource } from "../support/invariants.ts";
 import { startThrowAwayServers } from "../support/servers.ts";
@@ -111,6 +112,9 @@ export class Rig {
         ORDER_PAYMENT_WINDOW_MS: String(PAYMENT_WINDOW_MS),
         ...settings,
       },
+    }).catch(async (error: unknown) => {
+      await servers.stop();
+      throw error;
     });
     links.provider.pointTo(Number(shop.environment["PROVIDER_PORT"]));
     links.callbacks.pointTo(Number(new URL(shop.url).port));
@@ -156,7 +160,9 @@ export class Rig {
   async whenReady(): Promise<void> {
     await eventually(
       async () => {
-        const answers = await Promise.all(this.doors.map((url) => fetch(`${url}/readyz`)));
+        const answers = await Promise.all(
+          this.doors.map((url) => new HttpClient(url).get("/readyz")),
+        );
         return answers.every(({ status }) => status === 200);
       },
       { timeoutMs: NODE_START_TIMEOUT_MS, what: "every gateway is ready", intervalMs: 100 },
