@@ -29,7 +29,8 @@ compose-env: deploy/compose.env
 deploy/compose.env:
 	@umask 077 && { \
 	  for name in MYSQL_ROOT_PASSWORD REDIS_PASSWORD NATS_PASSWORD ADMIN_PASSWORD \
-	    GRAFANA_ADMIN_PASSWORD; do echo "$$name=p$$(openssl rand -hex 20)" || exit 1; done; \
+	    REDIS_EDGE_PASSWORD REDIS_CORE_PASSWORD REDIS_WORKER_PASSWORD NATS_EDGE_PASSWORD \
+	    NATS_CORE_PASSWORD NATS_WORKER_PASSWORD GRAFANA_ADMIN_PASSWORD; do echo "$$name=p$$(openssl rand -hex 20)" || exit 1; done; \
 	  for name in DATABASE_SECRET JWT_SECRET; do \
 	    echo "$$name=$$(openssl rand -hex 32)" || exit 1; done; \
 	  echo "PAYMENT_WEBHOOK_SECRET=whsec_$$(openssl rand -base64 33)"; \

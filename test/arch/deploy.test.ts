@@ -117,7 +117,8 @@ describe("compose files", () => {
     it(`${path} keeps the servers' data in volumes it declares`, () => {
       for (const server of SERVERS) {
         const mounted = services[server]?.volumes?.map((volume) => volume.split(":")[0] ?? "");
-        assert.deepEqual(mounted, [`${server}-data`]);
+        const written = mounted?.filter((source) => !source.startsWith("./"));
+        assert.deepEqual(written, [`${server}-data`]);
         assert.ok(`${server}-data` in volumes);
       }
     });
