@@ -106,7 +106,7 @@ export const METRICS = {
   app_sagas_overdue: gauge("Open sagas whose turn was a minute ago and more", "type"),
   app_dead_letters_open: gauge("Dead letters that wait for somebody", "owner"),
   app_invariant_violations: gauge("Rows that break an invariant", "invariant"),
-  app_audit_age_s: gauge("Time since every invariant was last checked"),
+  app_audit_age_s: gauge("Time since all of them were last checked", "of"),
   app_server_up: gauge("Whether a server answers the auditor", "server"),
   app_mysql_connections: gauge("Connections the MySQL server has"),
   app_mysql_connections_max: gauge("Connections the MySQL server allows"),

@@ -36,7 +36,8 @@ export function createRounds(deps: RoundDeps): Rounds {
   let restUntil = Number.NEGATIVE_INFINITY;
   let checkedAt = clock.monotonic();
   const showAge = (): void => {
-    deps.metrics.set("app_audit_age_s", undefined, (clock.monotonic() - checkedAt) / SECOND_MS);
+    const ageS = (clock.monotonic() - checkedAt) / SECOND_MS;
+    deps.metrics.set("app_audit_age_s", { of: "invariants" }, ageS);
   };
 
   const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
