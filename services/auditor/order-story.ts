@@ -1,5 +1,6 @@
 // The story of one order over all schemas, in time order: what each service wrote down about it.
 import type { Static } from "@sinclair/typebox";
+import type { OwnedSchema } from "../../config/database.ts";
 import { type Database, sql, type Statement } from "../../mixins/database/database.ts";
 import type { StoryEntry } from "../contracts/auditor.ts";
 import { PlatformError } from "../contracts/errors.ts";
@@ -55,6 +56,7 @@ function byTime(left: Entry, right: Entry): number {
 /** The order of the list breaks ties, so it follows the order's life. */
 export function storySources(schemas: SchemaNames): readonly Source[] {
   return [
+    ...saleSources(schemas),
     ...orderSources(schemas),
     ...inventorySources(schemas),
     ...paymentSources(schemas),
@@ -172,28 +174,95 @@ function paymentSources({ payment, provider }: SchemaNames): readonly Source[] {
   ];
 }
 
-/** Events about the order and about its payments, and who has received them. */
-function messageSources({ order, payment, inventory }: SchemaNames): readonly Source[] {
-  const received = (owner: string, consumer: string, schema: string): string =>
-    `LEFT JOIN ${schema}.inbox i ON i.consumer = '${consumer}'
-       AND i.event_id = CONVERT(CONCAT('${owner}.', o.id) USING ascii) COLLATE ascii_bin`;
-  const columns = (owner: string): string =>
-    `SELECT o.created_at AS at, 'event' AS kind, o.name AS summary,
-            CONCAT('${owner}.', o.id) AS event_id, o.aggregate_version, o.published_at,
-            o.publish_count, o.request_id, i.received_at`;
+/** An admission of a flash sale, what became of it, and a unit whose way back is not done. */
+function saleSources({ seckill }: SchemaNames): readonly Source[] {
   return [
     source(
-      "order",
-      "order_events_sent",
-      `${columns("order")} FROM ${order}.outbox o ${received("order", "inventory", inventory)}
-       WHERE o.aggregate_id = ? ORDER BY o.id`,
+      "seckill",
+      "admission",
+      `SELECT created_at AS at, 'admission' AS kind, CONCAT('admitted to the sale ', sale_id) AS summary,
+              sale_id, state, seq, epoch, request_id
+       FROM ${seckill}.admissions WHERE order_id = ?`,
     ),
     source(
-      "payment",
-      "payment_events_sent",
-      `${columns("payment")} FROM ${payment}.outbox o ${received("payment", "order", order)}
-       WHERE o.aggregate_id IN (SELECT p.id FROM ${payment}.payments p WHERE p.order_id = ?)
-       ORDER BY o.id`,
+      "seckill",
+      "admission_ended",
+      `SELECT ended_at AS at, 'admission' AS kind, CONCAT('the admission is ', state) AS summary,
+              sale_id, reason
+       FROM ${seckill}.admissions WHERE order_id = ? AND ended_at IS NOT NULL`,
+    ),
+    source(
+      "seckill",
+      "give_back",
+      `SELECT created_at AS at, 'give_back' AS kind, 'the unit is on its way back to the gate' AS summary,
+              sale_id
+       FROM ${seckill}.give_backs WHERE order_id = ?`,
     ),
   ];
+}
+
+/** The trace of a W3C header, without its other parts. */
+const TRACE_ID = "SUBSTRING_INDEX(SUBSTRING_INDEX(o.traceparent, '-', 2), '-', -1) AS trace_id";
+
+interface EventRoad {
+  readonly owner: "order" | "payment" | "seckill";
+  /** Which outbox rows are about the order; the order's id is bound once. */
+  readonly where: string;
+  readonly consumers: readonly OwnedSchema[];
+}
+
+/** Events about the order, about its payments and its admission: when sent, and when each consumer had it. */
+function messageSources(schemas: SchemaNames): readonly Source[] {
+  const { payment, seckill } = schemas;
+  const roads: readonly EventRoad[] = [
+    { owner: "order", where: "o.aggregate_id = ?", consumers: ["inventory", "seckill"] },
+    {
+      owner: "payment",
+      where: `o.aggregate_id IN (SELECT p.id FROM ${payment}.payments p WHERE p.order_id = ?)`,
+      consumers: ["order"],
+    },
+    {
+      // Admissions travel many in one event: those of the sale that name the order.
+      owner: "seckill",
+      where: `o.aggregate_id = (SELECT a.sale_id FROM ${seckill}.admissions a WHERE a.order_id = ?)
+        AND o.payload LIKE CONCAT('%"', ?, '"%')`,
+      consumers: ["order", "inventory"],
+    },
+  ];
+  return roads.flatMap((road) => eventSources(schemas, road));
+}
+
+function eventSources(schemas: SchemaNames, { owner, where, consumers }: EventRoad): Source[] {
+  const eventId = `CONVERT(CONCAT('${owner}.', o.id) USING ascii) COLLATE ascii_bin`;
+  const outbox = `${schemas[owner]}.outbox o`;
+  const sent = source(
+    owner,
+    `${owner}_events_sent`,
+    `SELECT o.created_at AS at, 'event' AS kind, o.name AS summary,
+            CONCAT('${owner}.', o.id) AS event_id, o.aggregate_version, o.published_at,
+            o.publish_count, o.request_id, ${TRACE_ID}
+     FROM ${outbox} WHERE ${where} ORDER BY o.id`,
+  );
+  const received = consumers.flatMap((consumer) => [
+    source(
+      consumer,
+      `${owner}_events_received_by_${consumer}`,
+      `SELECT i.received_at AS at, 'receipt' AS kind, CONCAT('has applied ', o.name) AS summary,
+              i.event_id, o.request_id, ${TRACE_ID}
+       FROM ${outbox} JOIN ${schemas[consumer]}.inbox i
+         ON i.consumer = '${consumer}' AND i.event_id = ${eventId}
+       WHERE ${where} ORDER BY o.id`,
+    ),
+    source(
+      consumer,
+      `${owner}_events_failed_at_${consumer}`,
+      `SELECT d.created_at AS at, 'dead_letter' AS kind,
+              CONCAT(d.event_name, ' failed ', d.tries, ' times, now ', d.status) AS summary,
+              d.id, d.event_id, SUBSTRING_INDEX(d.error, CHAR(10), 1) AS error, d.resolved_at
+       FROM ${outbox} JOIN ${schemas[consumer]}.dead_letters d
+         ON d.consumer = '${consumer}' AND d.event_id = ${eventId}
+       WHERE ${where} ORDER BY d.id`,
+    ),
+  ]);
+  return [sent, ...received];
 }

@@ -1,22 +1,26 @@
 // What an operator sees of the running shop: traces, metrics and logs of one journey - and what
 // nobody may ever see in them.
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import type { Order } from "../../services/contracts/order.ts";
 import type { Payment } from "../../services/contracts/payment.ts";
 import type { TokenPair } from "../../services/contracts/user.ts";
 import { eventually } from "../support/eventually.ts";
 import type { HttpClient } from "../support/http-client.ts";
 import { type CollectedSpan, JaegerCollector } from "../support/jaeger-collector.ts";
+import { SOURCE_DIR } from "../support/launched-platform.ts";
 import { type Sample, scrape, total } from "../support/scrape.ts";
 import { API, type Shop, startShop } from "../support/shop.ts";
 
 const EXPORT_TIMEOUT_MS = 10_000;
 /** Gauges are read every five seconds. */
 const METRICS_TIMEOUT_MS = 20_000;
-const REQUESTS_OVER_THE_LIMIT = 60;
+/** Far above the limit, also on a machine that takes seconds for them. */
+const REQUESTS_OVER_THE_LIMIT = 200;
 const CALLBACKS_AT_ONCE = 5;
 
 interface LogLine {
@@ -29,6 +33,15 @@ interface LogLine {
   readonly status?: number;
 }
 
+/** A line of `npm run logs -- --json`. */
+interface Told {
+  readonly at: string;
+  readonly who: string;
+  readonly what: string;
+  readonly details: Readonly<Record<string, string | undefined>>;
+}
+
+const run = promisify(execFile);
 const newTraceId = (): string => randomBytes(16).toString("hex");
 const PARENT_ID = "00f067aa0ba902b7";
 const traced = (traceId: string, flags = "01"): { traceparent: string } => ({
@@ -64,13 +77,18 @@ describe("observability", function () {
 
   async function place(buyer: HttpClient, headers: Record<string, string>) {
     const { skuId } = await shop.product(5, 1_200);
-    const answer = await buyer.send<Order>("POST", `${API}/orders`, {
-      body: { items: [{ sku_id: skuId, quantity: 1 }] },
-      key: randomUUID(),
-      headers,
-    });
-    assert.equal(answer.status, 201, JSON.stringify(answer.body));
-    return answer;
+    const body = { items: [{ sku_id: skuId, quantity: 1 }] };
+    const key = randomUUID();
+    // A busy machine says 503 now and then; the key makes asking again harmless.
+    return await eventually(
+      async () => {
+        const answer = await buyer.send<Order>("POST", `${API}/orders`, { body, key, headers });
+        if (answer.status === 503) return undefined;
+        assert.equal(answer.status, 201, JSON.stringify(answer.body));
+        return answer;
+      },
+      { timeoutMs: EXPORT_TIMEOUT_MS, what: "the order is placed", intervalMs: 300 },
+    );
   }
 
   /** Waits until the trace has a span of each name. */
@@ -288,6 +306,54 @@ describe("observability", function () {
         }),
     );
   }
+
+  it("tells the story of one order over all nodes, from the database and the log files", async () => {
+    const buyer = await shop.customer();
+    const requestId = `story-${randomUUID()}`;
+    const { data: order } = await place(buyer, { "x-request-id": requestId });
+    await place(buyer, { "x-request-id": "somebody-else" });
+    await shop.paid(buyer, order.id);
+    const tell = async (...options: string[]): Promise<readonly Told[]> => {
+      const args = ["scripts/logs/main.ts", "--json", ...options];
+      const env = { ...process.env, DATA_DIR: dataDir() };
+      const { stdout } = await run(process.execPath, args, { cwd: SOURCE_DIR, env });
+      return stdout
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line) as Told);
+    };
+    let told: readonly Told[] = [];
+    await eventually(
+      async () => {
+        told = await tell("--order", order.id);
+        return told.some(({ what }) => what === "receipt: has applied order.paid.v1");
+      },
+      { timeoutMs: EXPORT_TIMEOUT_MS, what: "the story goes to its end", intervalMs: 500 },
+    );
+    assert.deepEqual(
+      told.map(({ at }) => at),
+      told.map(({ at }) => at).sort(),
+    );
+    const whats = told.map(({ who, what }) => `${who} ${what}`);
+    for (const part of [
+      /^edge\S* info request$/,
+      /^order status: placing -> pending_payment$/,
+      /^payment callback: provider says succeeded/,
+      /^order receipt: has applied payment\.succeeded\.v1$/,
+      /^inventory receipt: has applied order\.paid\.v1$/,
+    ]) {
+      assert.ok(
+        whats.some((what) => part.test(what)),
+        `${String(part)} in\n${whats.join("\n")}`,
+      );
+    }
+    const created = told.find(({ what }) => what === "event: order.created.v1")?.details;
+    assert.equal(created?.["request_id"], requestId);
+    assert.match(created["trace_id"] ?? "", /^[0-9a-f]{32}$/);
+    assert.ok(told.every(({ details }) => details["request_id"] !== "somebody-else"));
+    const ofTrace = await tell("--trace", created["trace_id"] ?? "");
+    assert.ok(ofTrace.some(({ details }) => details["route"] === "POST /orders"));
+  });
 
   it("counts what the shop sells, on a port of each process", async () => {
     const buyer = await shop.customer();

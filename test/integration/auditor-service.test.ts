@@ -96,6 +96,8 @@ describe("the auditor", function () {
       "payment ledger: capture on order_revenue",
       "payment event: payment.succeeded.v1",
       "order event: order.paid.v1",
+      "order receipt: has applied payment.succeeded.v1",
+      "inventory receipt: has applied order.paid.v1",
     ]) {
       assert.ok(told.includes(part), `${part} in\n${told.join("\n")}`);
     }
