@@ -17,6 +17,11 @@ export interface EventConsumer<Name extends EventName = EventName> {
   /** Events of one transaction, where an event is large; the runner's own limit when absent. */
   readonly batchSizeMax?: number;
   /**
+   * Batches in work at once on one node, 1 when absent: while one is committed the next is prepared.
+   * More only where the order of events does not matter; two nodes disturb it as well.
+   */
+  readonly lanes?: number;
+  /**
    * Applies events this consumer has not had before, in one transaction with their inbox rows. When
    * a batch fails it is tried event by event. Must be idempotent by its own keys as well. What must
    * happen after the commit goes into `committed`.

@@ -77,10 +77,16 @@ export interface RunnerStats {
   readonly lastLagMs: number;
 }
 
+/** One batch at a time; what lanes share is counted once. */
+interface Lane {
+  readonly alarm: Alarm;
+  pull: Pull | undefined;
+}
+
 export class ConsumerRunner {
   readonly #options: RunnerOptions;
   readonly #subscription: Subscription;
-  readonly #alarm = new Alarm();
+  readonly #lanes: readonly Lane[];
   readonly #tries: LRUCache<string, number>;
   readonly #counts = {
     applied: 0,
@@ -93,8 +99,7 @@ export class ConsumerRunner {
   };
   #lastLagMs = 0;
   #unsubscribe: (() => void) | undefined;
-  #running: Promise<void> | undefined;
-  #pull: Pull | undefined;
+  #running: Promise<unknown> | undefined;
   #isStopping = false;
   #isOutOfTime = false;
   /** Turns in a row in which a server was away. */
@@ -105,23 +110,23 @@ export class ConsumerRunner {
     const { bus, definition, consumer, limits } = options;
     this.#tries = new LRUCache({ max: limits.failingEventsMax });
     this.#subscription = subscriptionOf(bus.namespace, definition.event, consumer);
+    const { lanes = 1 } = definition;
+    this.#lanes = Array.from({ length: lanes }, () => ({ alarm: new Alarm(), pull: undefined }));
   }
 
   start(): void {
     // A pull that was open when the connection broke is not known to the server any more.
     this.#unsubscribe = this.#options.bus.onConnected(() => {
-      this.#pull?.stop();
-      this.#alarm.ring();
+      this.#wakeLanes();
     });
-    this.#running = this.#run();
+    this.#running = Promise.all(this.#lanes.map((lane) => this.#run(lane)));
   }
 
   /** Finishes the batch in work, gives back what has not been begun. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#unsubscribe?.();
-    this.#pull?.stop();
-    this.#alarm.ring();
+    this.#wakeLanes();
     await within(this.#running ?? Promise.resolve(), this.#options.limits.stopTimeoutMs).catch(
       () => {
         this.#isOutOfTime = true;
@@ -134,24 +139,31 @@ export class ConsumerRunner {
     return { event, ...this.#counts, lastLagMs: this.#lastLagMs };
   }
 
-  async #run(): Promise<void> {
+  #wakeLanes(): void {
+    for (const { pull, alarm } of this.#lanes) {
+      pull?.stop();
+      alarm.ring();
+    }
+  }
+
+  async #run(lane: Lane): Promise<void> {
     const { bus, log, definition } = this.#options;
     while (!this.#isStopping) {
       try {
         await bus.ensureStream(this.#subscription.owner);
-        this.#pull = bus.pull(this.#subscription);
-        await this.#consume(this.#pull);
+        lane.pull = bus.pull(this.#subscription);
+        await this.#consume(lane.pull, lane.alarm);
       } catch (error) {
         log.debug({ err: error, event: definition.event }, "message server is away");
-        await this.#alarm.wait(CONNECT_POLL_MS);
+        await lane.alarm.wait(CONNECT_POLL_MS);
       } finally {
-        this.#pull?.stop();
+        lane.pull?.stop();
       }
     }
   }
 
   /** Until the pull is lost or stopped. */
-  async #consume(pull: Pull): Promise<void> {
+  async #consume(pull: Pull, alarm: Alarm): Promise<void> {
     const { definition, limits, random } = this.#options;
     let isLost = false;
     while (!isLost) {
@@ -162,7 +174,7 @@ export class ConsumerRunner {
       if (this.#isStopping) giveBack(result.messages);
       else if (result.messages.length > 0) await this.#work(result.messages);
       if (this.#outages > 0 && !this.#isStopping) {
-        await this.#alarm.wait(backoffDelayMs(limits.backoff, this.#outages, random));
+        await alarm.wait(backoffDelayMs(limits.backoff, this.#outages, random));
       }
     }
     this.#options.bus.doubtStream(this.#subscription.owner);

@@ -17,6 +17,11 @@ import { byNumericId, itemValues, ORDER_COLUMNS, orderValues } from "./order.row
 
 /** Events of one transaction; each holds up to 256 buyers. */
 const EVENTS_AT_ONCE_MAX = 8;
+/**
+ * Transactions at once: while one is written the next is prepared. A backlog drained 1.3 to 1.9 times
+ * as fast with two as with one, at the same CPU time an order (bench:sale, alternated runs).
+ */
+const LANES = 2;
 /** Rows of one statement. */
 const ROWS_MAX = 512;
 /** Events remembered as having failed; one forgotten is found out again by failing once more. */
@@ -48,6 +53,7 @@ export function flashOrderConsumer(deps: FlashOrdersDeps): EventConsumer {
   return consumer({
     event: "seckill.admitted.v1",
     batchSizeMax: EVENTS_AT_ONCE_MAX,
+    lanes: LANES,
     apply: async (tx, events) => {
       const [event] = events;
       const isRetry = events.length === 1 && event !== undefined && suspects.has(event.id);

@@ -215,6 +215,29 @@ describe("durable messages", () => {
     );
   });
 
+  it("works on as many batches at once as its consumer allows, each event once", async () => {
+    await bench.startRelay();
+    const met = Promise.withResolvers<undefined>();
+    let inWork = 0;
+    let inWorkMax = 0;
+    await bench.startConsumers({
+      ...recordingPaid,
+      batchSizeMax: 1,
+      lanes: 2,
+      async apply(tx, events) {
+        inWork += 1;
+        inWorkMax = Math.max(inWorkMax, inWork);
+        if (inWork === 2) met.resolve(undefined);
+        await met.promise;
+        await recordingPaid.apply(tx, events).finally(() => (inWork -= 1));
+      },
+    });
+    await bench.pay(range(1, 40));
+    await effectsReach(40);
+    assert.deepEqual(await bench.effects(), { total: 40, orders: 40 });
+    assert.equal(inWorkMax, 2);
+  });
+
   it("refuses to start with consumers other than the catalogue's", () => {
     const options = {
       owner: "inventory" as const,
