@@ -2,12 +2,13 @@
 COMPOSE := docker compose --env-file deploy/compose.env
 DEMO := $(COMPOSE) -f docker-compose.yml -f deploy/compose.demo.yml
 
-.PHONY: help run test bench compose-env up demo infra down
+.PHONY: help run test bench clean compose-env up demo infra down
 
 help:
 	@echo "make run          start the platform on this machine (npm start)"
 	@echo "make test         every check and every test (npm test)"
 	@echo "make bench        measure it (npm run bench)"
+	@echo "make clean        remove the data of npm start (.data); it must not be running"
 	@echo "make compose-env  write deploy/compose.env with random secrets, once"
 	@echo "make up           build the image and start everything in containers"
 	@echo "make demo         the same with the mock payment provider"
@@ -22,6 +23,11 @@ test:
 
 bench:
 	npm run bench
+
+# The launcher's lock tells whether it runs; a folder that is in use is left alone.
+clean:
+	@if [ -S .data/run/control.sock ]; then echo "npm start seems to run: stop it first"; exit 1; fi
+	rm -rf .data
 
 compose-env: deploy/compose.env
 

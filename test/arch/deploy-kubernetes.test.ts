@@ -1,0 +1,214 @@
+// The Kubernetes manifests and the workflow, held against the product: what they name has to exist. No
+// cluster and no renderer was at hand, so this is the strongest judge they had.
+import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { resolveServices } from "../../config/roles.ts";
+import { isSecret, SETTINGS, type SettingName } from "../../config/schema.ts";
+import { METRICS } from "../../mixins/metrics/catalogue.ts";
+import { readRoot, ROOT } from "../support/source.ts";
+
+// Mocha's own reader of YAML; the product itself reads none.
+const { load, loadAll } = createRequire(
+  createRequire(import.meta.url).resolve("mocha/package.json"),
+)("js-yaml") as { load: (text: string) => unknown; loadAll: (text: string) => unknown[] };
+
+const FOLDER = "deploy/kubernetes";
+const ROLES = ["edge", "core", "worker"] as const;
+/** A node ends itself by force after this. */
+const FORCED_EXIT_S = 25;
+
+interface Probe {
+  readonly httpGet?: { readonly path: string; readonly port: string };
+  readonly exec?: { readonly command: readonly string[] };
+}
+
+interface Container {
+  readonly image: string;
+  readonly env?: readonly { readonly name: string; readonly value?: string }[];
+  readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
+  readonly readinessProbe?: Probe;
+  readonly livenessProbe?: Probe;
+  readonly startupProbe?: Probe;
+  readonly lifecycle?: { readonly preStop: { readonly sleep: { readonly seconds: number } } };
+  readonly resources: { readonly requests?: object; readonly limits?: object };
+  readonly securityContext: {
+    readonly readOnlyRootFilesystem: boolean;
+    readonly allowPrivilegeEscalation: boolean;
+    readonly capabilities: { readonly drop: readonly string[] };
+  };
+}
+
+interface Manifest {
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+  readonly data?: Readonly<Record<string, string>>;
+  readonly stringData?: Readonly<Record<string, string>>;
+  readonly spec: {
+    readonly template: {
+      readonly metadata: { readonly labels: { readonly app: string } };
+      readonly spec: {
+        readonly terminationGracePeriodSeconds?: number;
+        readonly securityContext: { readonly runAsNonRoot: boolean };
+        readonly containers: readonly [Container];
+      };
+    };
+    readonly selector: { readonly matchLabels: { readonly app: string } };
+    readonly scaleTargetRef: { readonly name: string };
+    readonly podSelector: object;
+    readonly policyTypes: readonly string[];
+    readonly ingress?: readonly object[];
+    readonly metrics: readonly { readonly pods?: { readonly metric: { readonly name: string } } }[];
+  };
+}
+
+const files = readdirSync(join(ROOT, FOLDER, "base")).filter(
+  (file) => file !== "kustomization.yaml",
+);
+const manifests = files.flatMap(
+  (file) => loadAll(readRoot(`${FOLDER}/base/${file}`)) as Manifest[],
+);
+const ofKind = (kind: string): Manifest[] => manifests.filter((one) => one.kind === kind);
+const named = (kind: string, name: string): Manifest => {
+  const found = ofKind(kind).find(({ metadata }) => metadata.name === name);
+  assert.ok(found !== undefined, `no ${kind} ${name}`);
+  return found;
+};
+
+/** What is wrong with a pod's template; empty = nothing. */
+function faultsOf({ spec: { template } }: Manifest): readonly string[] {
+  const [container] = template.spec.containers;
+  const { securityContext: rights } = container;
+  const claims: readonly (readonly [string, boolean])[] = [
+    ["runs as root", template.spec.securityContext.runAsNonRoot],
+    ["may write its root", rights.readOnlyRootFilesystem],
+    ["may gain rights", !rights.allowPrivilegeEscalation],
+    ["has capabilities", rights.capabilities.drop.includes("ALL")],
+    ["has no limit of memory", container.resources.limits !== undefined],
+    ["has no pinned image", /:\d+\.\d+\.\d+$/.test(container.image)],
+  ];
+  return claims.filter(([, holds]) => !holds).map(([fault]) => fault);
+}
+
+describe("the Kubernetes manifests", () => {
+  it("are all part of the kustomization, and every overlay stands on the base", () => {
+    const { resources } = load(readRoot(`${FOLDER}/base/kustomization.yaml`)) as {
+      resources: string[];
+    };
+    assert.deepEqual([...resources].sort(), [...files].sort());
+    for (const overlay of readdirSync(join(ROOT, FOLDER, "overlays"))) {
+      const path = `${FOLDER}/overlays/${overlay}`;
+      const one = load(readRoot(`${path}/kustomization.yaml`)) as { resources: string[] };
+      for (const resource of one.resources) assert.ok(existsSync(join(ROOT, path, resource)));
+    }
+  });
+
+  it("name settings that exist, and none that is secret outside a Secret", () => {
+    const known = Object.keys(SETTINGS.properties);
+    const plain = Object.keys(named("ConfigMap", "shop-settings").data ?? {});
+    assert.deepEqual(
+      plain.filter((name) => !known.includes(name) || isSecret(name as SettingName)),
+      [],
+    );
+    const secrets = loadAll(readRoot(`${FOLDER}/secrets.example.yaml`)) as Manifest[];
+    for (const { stringData = {} } of secrets) {
+      const wrong = Object.entries(stringData).filter(
+        ([name, value]) => !known.includes(name) || !isSecret(name as SettingName) || value !== "",
+      );
+      assert.deepEqual(wrong, []);
+    }
+    const given = [...plain, ...Object.keys(secrets[0]?.stringData ?? {})];
+    const needed = (SETTINGS.required ?? []).filter(
+      (name) => !("default" in SETTINGS.properties[name as SettingName]),
+    );
+    assert.deepEqual(
+      needed.filter((name) => !given.includes(name)),
+      [],
+    );
+  });
+
+  for (const role of ROLES) {
+    it(`run ${role} confined, probed, and stop it after its work`, () => {
+      const deployment = named("Deployment", role);
+      const { template } = deployment.spec;
+      const [container] = template.spec.containers;
+      assert.deepEqual(faultsOf(deployment), []);
+      const env = new Map(container.env?.map(({ name, value }) => [name, value]));
+      assert.deepEqual(resolveServices(env.get("SERVICES") ?? "?").unknown, []);
+      const port = container.ports?.find(({ name }) => name === "metrics")?.containerPort;
+      assert.equal(env.get("METRICS_PORT"), String(port));
+      for (const probe of [container.readinessProbe, container.livenessProbe]) {
+        assert.ok(container.ports?.some(({ name }) => name === probe?.httpGet?.port));
+      }
+      const graceS = template.spec.terminationGracePeriodSeconds ?? 0;
+      assert.ok(graceS > FORCED_EXIT_S + (container.lifecycle?.preStop.sleep.seconds ?? 0));
+      assert.equal(named("PodDisruptionBudget", role).spec.selector.matchLabels.app, role);
+      assert.equal(template.metadata.labels.app, role);
+    });
+  }
+
+  it("scale by figures that the nodes really count", () => {
+    const adapter = readRoot(`${FOLDER}/prometheus-adapter.yaml`);
+    const { rules } = load(adapter) as {
+      rules: { custom: { name: { as: string }; seriesQuery: string }[] };
+    };
+    for (const { seriesQuery } of rules.custom) {
+      assert.ok((/^\w+/.exec(seriesQuery)?.[0] ?? "") in METRICS, seriesQuery);
+    }
+    const scalers = ofKind("HorizontalPodAutoscaler");
+    assert.ok(scalers.length > 0);
+    for (const { spec } of scalers) {
+      named("Deployment", spec.scaleTargetRef.name);
+      const asked = spec.metrics.flatMap(({ pods }) =>
+        pods === undefined ? [] : [pods.metric.name],
+      );
+      assert.ok(asked.length > 0);
+      for (const name of asked)
+        assert.ok(
+          rules.custom.some((rule) => rule.name.as === name),
+          name,
+        );
+    }
+  });
+
+  it("let nobody in by default", () => {
+    const closed = ofKind("NetworkPolicy").filter(({ spec }) => spec.ingress === undefined);
+    assert.equal(closed.length, 1);
+    const selected = JSON.stringify(closed[0]?.spec.podSelector);
+    for (const role of ROLES) assert.ok(selected.includes(`"${role}"`), role);
+  });
+
+  it("are missed when a pod may do more than it has to", () => {
+    const planted = structuredClone(named("Deployment", "edge"));
+    Object.assign(planted.spec.template.spec.containers[0].securityContext, {
+      readOnlyRootFilesystem: false,
+    });
+    assert.deepEqual(faultsOf(planted), ["may write its root"]);
+  });
+});
+
+describe("the workflow of continuous integration", () => {
+  const text = readRoot(".github/workflows/ci.yml");
+  const { jobs } = load(text) as {
+    jobs: Record<string, { needs?: string[]; steps: { run?: string; uses?: string }[] }>;
+  };
+
+  it("runs scripts that exist", () => {
+    const scripts = Object.keys(
+      (JSON.parse(readRoot("package.json")) as { scripts: object }).scripts,
+    );
+    const called = [...text.matchAll(/npm run ([\w:]+)/g)].map(([, name = ""]) => name);
+    assert.deepEqual(
+      called.filter((name) => !scripts.includes(name)),
+      [],
+    );
+    assert.ok(existsSync(join(ROOT, ".ci/run")));
+  });
+
+  it("releases only what was tested and built", () => {
+    assert.deepEqual(jobs["release"]?.needs, ["test", "image"]);
+    const uses = Object.values(jobs).flatMap(({ steps }) => steps.map((step) => step.uses ?? ""));
+    assert.ok(uses.filter(Boolean).every((one) => /@v\d+$/.test(one)));
+  });
+});
