@@ -252,20 +252,23 @@ export class Cases {
     await this.#stage.gather(units + sockets);
     const ids = await this.#open("product", 1, units);
     const worker = shop.pids.get("worker") ?? 0;
+    let sold = 0;
     process.kill(worker, "SIGSTOP");
     try {
-      await this.#stage.visit({
+      const { answers } = await this.#stage.visit({
         ...{ url: shop.url, paths: ids.map(buyPath), sockets, route: "spread" },
         ...{ visits: units + sockets, isPatient: true },
       });
+      // Fewer than the units when the backlog meets its limit: then the shop takes on no more.
+      sold = (answers["queued"] ?? 0) + (answers["waiting"] ?? 0);
     } finally {
       process.kill(worker, "SIGCONT");
     }
     const { value: perSecond, spent } = await this.#stage.watch(this.#pidsOf("product"), () =>
-      sales.drainRate(schemas.product.order, ids, units),
+      sales.drainRate(schemas.product.order, ids, sold),
     );
     await sales.untilPublished(Object.values<string>({ ...schemas.product }));
-    return { units, perSecond, ...this.#costOf(spent, units) };
+    return { units: sold, perSecond, ...this.#costOf(spent, sold) };
   }
 
   async #answers(
