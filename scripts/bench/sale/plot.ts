@@ -26,7 +26,17 @@ const BOTTOM = 40;
 const BAR_SHARE = 0.6;
 const TICKS = 5;
 const COLOURS = [
-  ...["#2563eb", "#0891b2", "#16a34a", "#ca8a04", "#dc2626", "#9333ea", "#64748b", "#db2777"],
+  ...[
+    "#2563eb",
+    "#0891b2",
+    "#16a34a",
+    "#ca8a04",
+    "#dc2626",
+    "#9333ea",
+    "#64748b",
+    "#db2777",
+    "#84cc16",
+  ],
 ];
 const FONT = 'font-family="system-ui, sans-serif" font-size="12" fill="#1f2937"';
 
