@@ -53,6 +53,10 @@ export interface RetentionLimits {
   /** Receipts are kept longer than any event can come back: one that is republished on the last day
    * of its outbox row stays in the stream for as long as the stream keeps it. */
   readonly inboxKeepMs: number;
+  /** Ended sagas, for whoever looks into what became of one. */
+  readonly sagaKeepMs: number;
+  /** Dead letters that were replayed or discarded; open ones wait for ever. */
+  readonly deadLetterKeepMs: number;
   readonly batchSizeMax: number;
   /** Batches of one turn; what is left waits for the next turn. */
   readonly batchesMax: number;
@@ -62,6 +66,8 @@ export const RETENTION_LIMITS: RetentionLimits = {
   intervalMs: 10 * MINUTE_MS,
   outboxKeepMs: 8 * DAY_MS,
   inboxKeepMs: 16 * DAY_MS,
+  sagaKeepMs: 30 * DAY_MS,
+  deadLetterKeepMs: 90 * DAY_MS,
   batchSizeMax: 1_000,
   batchesMax: 50,
 };

@@ -55,6 +55,41 @@ describe("retention of messages", () => {
     assert.deepEqual(await names(EVENTS), ["d20"]);
   });
 
+  it("deletes sagas and dead letters that came to an end long ago, and none that did not", async () => {
+    const saga = (id: number, status: string, days: number, nextAt: string) =>
+      database.run(
+        sql(
+          "test.insert-saga",
+          `INSERT INTO sagas (id, type, status, log, context, next_at, updated_at)
+           VALUES (?, 'place-order', ?, '[]', '{}', ${nextAt}, NOW(3) - INTERVAL ? DAY)`,
+        ),
+        [id, status, days],
+      );
+    await saga(1, "done", 31, "NULL");
+    await saga(2, "compensated", 31, "NULL");
+    await saga(3, "done", 29, "NULL");
+    await saga(4, "running", 99, "NOW(3)");
+    const letter = (id: string, status: string, days: number) =>
+      database.run(
+        sql(
+          "test.insert-dead-letter",
+          `INSERT INTO dead_letters (consumer, event_id, event_name, payload, headers, error, tries,
+             status, created_at, resolved_at)
+           VALUES ('order', ?, 'x', '{}', '{}', 'x', 8, ?, NOW(3) - INTERVAL ? DAY,
+             IF(status = 'open', NULL, NOW(3) - INTERVAL ? DAY))`,
+        ),
+        [id, status, days, days],
+      );
+    await letter("a", "replayed", 91);
+    await letter("b", "discarded", 89);
+    await letter("c", "open", 99);
+    assert.equal(await purgeMessages(database, RETENTION_LIMITS), 3);
+    const sagas = sql("test.sagas", "SELECT id AS name FROM sagas ORDER BY id");
+    const letters = sql("test.letters", "SELECT event_id AS name FROM dead_letters ORDER BY id");
+    assert.deepEqual(await names(sagas), ["3", "4"]);
+    assert.deepEqual(await names(letters), ["b", "c"]);
+  });
+
   it("refuses limits under which an event could outlive its receipt", async () => {
     const limits = { ...RETENTION_LIMITS, inboxKeepMs: RETENTION_LIMITS.outboxKeepMs };
     await assert.rejects(purgeMessages(database, limits), /receipts outlive/);
