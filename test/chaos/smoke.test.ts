@@ -10,15 +10,16 @@ const SEED = 42;
 
 describe("the platform under steady load", function () {
   this.timeout(300_000);
-  let rig: Rig;
+  let rig: Rig | undefined;
 
   before(async () => {
     rig = await Rig.start();
   });
-  after(() => rig.stop());
+  after(() => rig?.stop());
 
   for (const cell of CELLS.filter(({ id }) => SMOKE.includes(id))) {
     it(`loses, oversells and keeps back nothing (${cell.id}: ${cell.title})`, async () => {
+      assert.ok(rig !== undefined);
       const result = await runCell(cell, rig, SEED);
       assert.deepEqual(result.faults, []);
       assert.ok(result.acknowledged > 0, "nobody bought anything");
