@@ -15,7 +15,7 @@ const SETTLE = { timeoutMs: 20_000, intervalMs: 100 } as const;
 const HEADERS_MAX = 2_000;
 
 describe("an attacker at the public listener", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let shop: Shop;
   const sockets: Socket[] = [];
 

@@ -31,7 +31,7 @@ const LEDGERS: readonly (readonly [DatabaseSchema, string])[] = [
 type Role = keyof typeof ROLES;
 
 describe("a process of the platform that was taken over", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let shop: Shop;
   let settings: Settings;
 
@@ -201,10 +201,15 @@ describe("a process of the platform that was taken over", function () {
 
     it("as the auditor writes nowhere", async () => {
       const connection = await as("auditor");
-      for (const owner of DATABASE_SCHEMAS.filter((one) => one !== "provider")) {
+      for (const owner of DATABASE_SCHEMAS) {
         const name = schemaName(settings, owner);
-        await connection.query(`SELECT 1 FROM ${name}.outbox LIMIT 1`);
-        await isDenied(connection, `DELETE FROM ${name}.outbox WHERE 1 = 0`);
+        const [tables] = await connection.query(
+          "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = ?",
+          [name],
+        );
+        const [table] = tables as { name: string }[];
+        assert.ok(table !== undefined, `the auditor sees no table of ${owner}`);
+        await isDenied(connection, `DELETE FROM ${name}.${table.name} WHERE 1 = 0`);
       }
     });
   });
