@@ -73,7 +73,11 @@ export const SETTINGS = Type.Object({
     format: "uri",
     secret: true,
   }),
-  REDIS_URL: Type.String({ description: "redis:// URL", format: "uri", secret: true }),
+  REDIS_URL: Type.String({
+    description: "redis:// URL, or redis-sentinel://host:port/master?sentinel=host:port",
+    format: "uri",
+    secret: true,
+  }),
   NATS_URL: Type.String({ description: "nats:// URL", format: "uri", secret: true }),
   DATABASE_SECRET: secret("Key the services' database passwords are derived from", 32),
   DATABASE_POOL_SIZE: integer("Connections of one service on one node", 2, 200, 10),

@@ -6,6 +6,7 @@ import { scriptName } from "../../lua/script.ts";
 import { currentContext } from "../context.ts";
 import type { Log } from "../log.ts";
 import type { ObservedCommand } from "../metrics/observed-command.ts";
+import { sentinelOptions } from "./redis-address.ts";
 
 export interface RedisOptions {
   /** Shown in CLIENT LIST and in log lines. */
@@ -29,7 +30,8 @@ const KEEP_ALIVE_MS = 10_000;
 
 /** Connects in the background and reconnects for ever; commands reject while it is not connected. */
 export function createRedis(url: string, options: RedisOptions): Redis {
-  const client = new Redis(url, {
+  const sentinels = sentinelOptions(url);
+  const settings = {
     connectionName: options.name.replaceAll(/[^A-Za-z0-9_.-]/g, "_"),
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -38,8 +40,11 @@ export function createRedis(url: string, options: RedisOptions): Redis {
     enableAutoPipelining: options.isAutoPipelined ?? false,
     connectTimeout: CONNECT_TIMEOUT_MS,
     keepAlive: KEEP_ALIVE_MS,
-    retryStrategy: (attempt) => Math.min(attempt * RECONNECT_STEP_MS, RECONNECT_DELAY_MS_MAX),
-  });
+    retryStrategy: (attempt: number) =>
+      Math.min(attempt * RECONNECT_STEP_MS, RECONNECT_DELAY_MS_MAX),
+  };
+  const client =
+    sentinels === undefined ? new Redis(url, settings) : new Redis({ ...settings, ...sentinels });
   if (options.onCommand !== undefined) observeCommands(client, options.onCommand);
   let isAway = false;
   // An "error" event without a listener would end the process; one line per outage is enough.
