@@ -76,24 +76,30 @@ async function singlesOf(scenario: string, seed: number): Promise<readonly Sched
   );
 }
 
-/** The schedules of a campaign, in the order they are run. */
-export async function schedulesOf(count: number, seed: number): Promise<readonly ScheduleId[]> {
+export interface CampaignOptions {
+  readonly count: number;
+  readonly seed: number;
+  /** Name of the only scenario. */
+  readonly only?: string | undefined;
+}
+
+/** The schedules of a campaign, in the order they are run; all single faults, however few are asked for. */
+export async function schedulesOf({
+  count,
+  seed,
+  only,
+}: CampaignOptions): Promise<readonly ScheduleId[]> {
   const random = seededRandom(seed);
-  const singles = (
-    await Promise.all(
-      SCENARIOS.map(
-        ({ name }) =>
-          () =>
-            singlesOf(name, seed),
-      ).map(inTurn()),
-    )
-  ).flat();
+  const names = SCENARIOS.map(({ name }) => name).filter((name) => name === (only ?? name));
+  const turn = inTurn<readonly ScheduleId[]>();
+  const found = await Promise.all(names.map((name) => turn(() => singlesOf(name, seed))));
+  const singles = found.flat();
   const pairCount = Math.max(0, Math.floor((count - singles.length) * PAIRS_SHARE));
   const schedules = [...singles];
   for (let index = 0; index < pairCount; index += 1) schedules.push(pairOf(singles, random));
   for (let index = schedules.length; index < count; index += 1) {
-    const { name } = SCENARIOS[index % SCENARIOS.length]!;
-    schedules.push({ scenario: name, seed: seed + index, planned: undefined });
+    const scenario = names[index % names.length]!;
+    schedules.push({ scenario, seed: seed + index, planned: undefined });
   }
   return schedules;
 }

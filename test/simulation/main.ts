@@ -1,6 +1,6 @@
 // Runs schedules of the simulated platform from the command line.
 //
-//   npm run simulate -- [--schedules 10000] [--seed 1] [--shard 1/2]
+//   npm run simulate -- [--schedules 10000] [--seed 1] [--shard 1/2] [--only admit] [--first]
 //   npm run simulate -- --replay admit:1:crash_after@17     prints what happened
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -21,9 +21,16 @@ export interface CampaignReport {
   failed: { schedule: string; faults: readonly string[] }[];
 }
 
+interface Sharing {
+  readonly shard: number;
+  readonly shards: number;
+  /** Ends with the first schedule that fails. */
+  readonly endsAtFirst: boolean;
+}
+
 async function campaign(
   schedules: readonly ScheduleId[],
-  { shard, shards }: { readonly shard: number; readonly shards: number },
+  { shard, shards, endsAtFirst }: Sharing,
 ): Promise<CampaignReport> {
   Error.stackTraceLimit = STACK_FRAMES;
   const possible = new Set<string>();
@@ -43,6 +50,7 @@ async function campaign(
     for (const met of plan.met) for (const one of met.faults) possible.add(`${met.label} ${one}`);
     for (const one of plan.happened) happened.add(one);
     if (faults.length > 0) report.failed.push({ schedule: textOf(id), faults });
+    if (endsAtFirst && report.failed.length > 0) break;
   }
   return { ...report, possible: [...possible].sort(), happened: [...happened].sort() };
 }
@@ -70,14 +78,20 @@ async function main(): Promise<boolean> {
       schedules: { type: "string", default: String(SCHEDULES) },
       seed: { type: "string", default: "1" },
       shard: { type: "string", default: "1/1" },
+      only: { type: "string" },
+      first: { type: "boolean", default: false },
       report: { type: "string" },
       replay: { type: "string" },
     },
   });
   if (values.replay !== undefined) return await replay(values.replay);
   const [shard = 1, shards = 1] = values.shard.split("/").map(Number);
-  const schedules = await schedulesOf(Number(values.schedules), Number(values.seed));
-  const report = await campaign(schedules, { shard, shards });
+  const schedules = await schedulesOf({
+    count: Number(values.schedules),
+    seed: Number(values.seed),
+    only: values.only,
+  });
+  const report = await campaign(schedules, { shard, shards, endsAtFirst: values.first });
   if (values.report === undefined) show(report);
   else writeFileSync(values.report, JSON.stringify(report));
   return report.failed.length === 0;

@@ -51,7 +51,7 @@ const ALWAYS_LEADING = { isHeld: () => true };
 /** Relays look when they are told to, and in the turns of the schedule. */
 const RELAY_POLL_MS = 10 * MINUTE_MS;
 /** Room in a node's memories: nodes are started by the thousand. */
-const REMEMBERED_MAX = 64;
+const REMEMBERED_MAX = 8;
 
 const NO_METRICS = {
   increment: () => undefined,
