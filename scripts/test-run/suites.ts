@@ -33,7 +33,7 @@ export const SUITES: readonly Suite[] = [
     covers: ["services/*/domain/**", "services/kernel/**"],
   },
   { name: "arch", timeoutMs: 2 * MINUTE_MS, needsServers: false, jobs: 1 },
-  { name: "simulation", timeoutMs: 20 * MINUTE_MS, needsServers: false, jobs: 1 },
+  { name: "simulation", timeoutMs: 45 * MINUTE_MS, needsServers: false, jobs: 1 },
   { name: "lua", timeoutMs: 3 * MINUTE_MS, needsServers: true, jobs: 2 },
   { name: "integration", timeoutMs: 10 * MINUTE_MS, needsServers: true, jobs: 2 },
   { name: "property", timeoutMs: 8 * MINUTE_MS, needsServers: true, jobs: 2 },
