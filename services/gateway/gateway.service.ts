@@ -16,7 +16,6 @@ import { createGreyRelease } from "./grey-release.ts";
 import { createSaleEntrance, type SaleEntrance } from "./live/sale-entrance.ts";
 import { missingServices } from "./needed-services.ts";
 import { openApiDocument } from "./openapi.ts";
-import { opsPageHandlers } from "./ops/ops-page.ts";
 import { ownActions } from "./own-actions.ts";
 import { createPreflight } from "./preflight.ts";
 import { FALLBACKS } from "./promised-orders.ts";
@@ -174,8 +173,7 @@ function rootRoute({ node, routes, sales }: GatewayParts, state: { isDraining: b
     isDraining: () => state.isDraining,
   });
   const aliases: Record<string, AliasHandler> = {};
-  const pages = { ...sales.pages, ...opsPageHandlers() };
-  for (const [label, handle] of Object.entries({ ...handlers, ...pages })) {
+  for (const [label, handle] of Object.entries({ ...handlers, ...sales.pages })) {
     aliases[label] = (request, response, next) => {
       nameRequest(request, response, label);
       Promise.resolve(handle(request, response)).catch(next);

@@ -1,11 +1,12 @@
-// What lives at the root: health, the OpenAPI document and its page. No authentication, no limits
-// but the listener's; nothing here tells hosts, versions of servers or secrets.
+// What lives at the root: health, the OpenAPI document and its page, the operations page. No
+// authentication, no limits but the listener's; nothing here tells hosts, versions of servers or secrets.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import type { PlatformNode } from "../node.ts";
 import { DOCS_PAGE, DOCS_SCRIPT } from "./docs-page.ts";
 import { sendJson, sendText } from "./http-errors.ts";
+import { opsPageHandlers } from "./ops/ops-page.ts";
 
 const ROOT_PATHS = [
   "/healthz",
@@ -54,6 +55,7 @@ export function createRootHandlers(parts: RootParts): Readonly<Record<RootRoute,
   const sharedReadiness = (): Promise<Readiness> =>
     (asking ??= readiness(parts).finally(() => (asking = undefined)));
   return {
+    ...opsPageHandlers(),
     "GET /healthz": alive,
     "GET /livez": alive,
     "GET /readyz": async (_request, response) => {
