@@ -142,6 +142,20 @@ export const NODES: DashboardSpec = {
       expr: "sum by (role) (rate(moleculer_req_total[5m]))",
       legend: "{{role}}",
     }),
+    quiet(
+      lines(
+        "Releases side by side",
+        "short",
+        {
+          expr: "sum by (release, status) (rate(app_release_requests_total[5m]))",
+          legend: "{{release}} {{status}} a second",
+        },
+        {
+          expr: "histogram_quantile(0.95, sum by (release, le) (rate(app_release_request_duration_ms_bucket[5m])))",
+          legend: "{{release}} p95 ms",
+        },
+      ),
+    ),
     lines("Since a node has read the switches", "ms", {
       expr: "app_rules_age_ms",
       legend: "{{role}} {{instance}}",

@@ -21,7 +21,7 @@ import { createPreflight } from "./preflight.ts";
 import { FALLBACKS } from "./promised-orders.ts";
 import { publicResult } from "./public-results.ts";
 import { parseQuery } from "./query.ts";
-import { createRateLimiter } from "./rate-limit.ts";
+import { createRateLimiter, limitRules } from "./rate-limit.ts";
 import { createRateLimitStore } from "./rate-limit.store.ts";
 import { createRequestObserver } from "./request-observer.ts";
 import { nameRequest, REST_TRACING } from "./request-span.ts";
@@ -57,11 +57,7 @@ export function wire(node: PlatformNode): ServiceSchema {
       clock,
       onRefused: (rule) => metrics.increment("app_rate_limited_total", { rule }),
     }),
-    limits: {
-      user: { name: "user", perSecond: settings.RATE_LIMIT_PER_USER_RPS },
-      ip: { name: "ip", perSecond: settings.RATE_LIMIT_PER_IP_RPS },
-      node: { name: "node", scope: node.nodeId, perSecond: settings.RATE_LIMIT_GLOBAL_RPS },
-    },
+    limits: limitRules(node),
     rules: node.rules,
     grey: createGreyRelease(settings),
     shelf: createShelf({ clock, isDegraded: () => node.rules.isOn("degrade_browsing") }),

@@ -1,6 +1,7 @@
 // Rate limits per user and address: GCRA, shared over all nodes through Redis. All requests of one
 // event-loop turn are asked about in one script call. While Redis is away every node limits by
 // itself at the same rate, so that a limit never fails open.
+import type { PlatformNode } from "../node.ts";
 import type { RateLimitDecision, RateLimitStore } from "./rate-limit.store.ts";
 import { createLocalGcra } from "./local-gcra.ts";
 import type { Clock } from "../kernel/clock.ts";
@@ -75,4 +76,16 @@ export function createRateLimiter({ store, clock, onRefused }: RateLimiterParts)
 
 function resetSeconds({ limit, remaining }: RateLimitDecision): number {
   return Math.ceil(((limit - remaining) * BURST_FACTOR) / limit);
+}
+
+/** The limits of the settings; that of a node is counted for each node alone. */
+export function limitRules({
+  settings,
+  nodeId,
+}: Pick<PlatformNode, "settings" | "nodeId">): Readonly<Record<"user" | "ip" | "node", LimitRule>> {
+  return {
+    user: { name: "user", perSecond: settings.RATE_LIMIT_PER_USER_RPS },
+    ip: { name: "ip", perSecond: settings.RATE_LIMIT_PER_IP_RPS },
+    node: { name: "node", scope: nodeId, perSecond: settings.RATE_LIMIT_GLOBAL_RPS },
+  };
 }
