@@ -338,6 +338,13 @@ export const seckillContract = defineContract({
     auth: "internal",
     idempotent: true,
   },
+  /** Whether the node that is asked is in the middle of an attempt of this buyer. */
+  isTrying: {
+    params: Strict({ sale_id: Id, user_id: Id }),
+    result: Type.Object({ is_trying: Type.Boolean() }),
+    auth: "internal",
+    idempotent: true,
+  },
   /** Whether this order was promised to this buyer; its row may not be there yet. */
   isPromised: {
     params: Strict({ order_id: Id, user_id: Id }),

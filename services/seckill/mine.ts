@@ -6,6 +6,7 @@ import { SECOND_MS } from "../kernel/clock.ts";
 import type { Commits } from "./commits.ts";
 import type { AdmissionState } from "./domain/admission.ts";
 import type { Sale } from "./domain/sale.ts";
+import { isRunningElsewhere } from "./running-elsewhere.ts";
 
 /** Attempts of one buyer that a story tells. */
 const ATTEMPTS_MAX = 20;
@@ -52,12 +53,19 @@ export async function tellMine(
   ctx: Context,
   { sale, userId, isExplained }: MineRequest,
 ): Promise<Mine> {
-  const rows = await database.rows<AttemptRow>(FIND, [sale.id, userId, ATTEMPTS_MAX]);
+  const read = () => database.rows<AttemptRow>(FIND, [sale.id, userId, ATTEMPTS_MAX]);
+  let rows = await read();
+  let isRunning = false;
+  // A live row is the end of whatever ran.
+  if (rows[0]?.state !== "live") {
+    const runsHere = commits.runningOf(sale.id, userId) !== undefined;
+    isRunning = runsHere || (await isRunningElsewhere(ctx, sale.id, userId));
+    // What had ended by then has its row by now.
+    if (!isRunning) rows = await read();
+  }
   const [last] = rows;
   const story = isExplained ? { story: await tellStory(ctx, sale, rows) } : {};
-  if (commits.runningOf(sale.id, userId) !== undefined && last?.state !== "live") {
-    return { status: "waiting", ...story };
-  }
+  if (isRunning) return { status: "waiting", ...story };
   if (last === undefined) {
     const reason = commits.refusalOf(sale.id, userId);
     return reason === undefined ? { status: "none", ...story } : refusedFor(reason, story);

@@ -21,6 +21,7 @@ import { createGate } from "./gate.store.ts";
 import { pageOfHolders } from "./holders.ts";
 import { isPromised, tellMine } from "./mine.ts";
 import { createOutcomes } from "./outcomes.ts";
+import { isTrying } from "./running-elsewhere.ts";
 import { createHeartbeat } from "./reaper.ts";
 import { createSaleCache, type SaleCache } from "./sale-cache.ts";
 import { saleDto, snapshotOf } from "./sale.dto.ts";
@@ -162,6 +163,7 @@ export function createSeckillService(deps: SeckillDeps): ServiceSchema {
       }),
       holders: ({ params }) => pageOfHolders({ gate, sales }, params),
       snapshots: async () => ({ items: (await findRunningSales(database)).map(snapshotOf) }),
+      isTrying: ({ params }) => Promise.resolve(isTrying(admitter.commits, params)),
       isPromised: async ({ params }) => ({
         is_promised: await isPromised(database, params.order_id, params.user_id),
       }),
