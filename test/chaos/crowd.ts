@@ -271,10 +271,11 @@ export class Crowd {
     { doors }: Customer,
     { method = "POST", path, options = {} }: Wish,
   ): Promise<Answer | undefined> {
+    this.#turn += 1;
+    const first = this.#turn;
     for (let tries = 0; tries < BALANCER_TRIES_MAX; tries += 1) {
-      this.#turn += 1;
       try {
-        return await doors[this.#turn % doors.length]?.send(method, path, options);
+        return await doors[(first + tries) % doors.length]?.send(method, path, options);
       } catch (error) {
         const { code, wasIdle } = error as { code?: string; wasIdle?: boolean };
         if (code !== "ECONNREFUSED" && wasIdle !== true) return undefined;

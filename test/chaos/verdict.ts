@@ -1,10 +1,9 @@
 // Holds what the customers heard against the rows, when everything has come to rest: nothing acknowledged may
 // be missing, nothing sold twice, and no unit that somebody wanted may be left over.
+import { setTimeout as delay } from "node:timers/promises";
 import { DATABASE_SCHEMAS } from "../../config/database.ts";
-import type { Sale } from "../../services/contracts/seckill.ts";
 import { eventually } from "../support/eventually.ts";
 import { violations } from "../support/invariants.ts";
-import { API } from "../support/shop.ts";
 import type { Crowd, Goods } from "./crowd.ts";
 import { PAYMENT_WINDOW_MS, type Rig } from "./rig.ts";
 import type { Witness } from "./witness.ts";
@@ -18,6 +17,7 @@ const IDS_PER_QUERY_MAX = 1_000;
 const AT_ONCE = { graceS: 0, holdS: 86_400 } as const;
 const DRAINERS = 25;
 const DRAIN_ROUNDS_MAX = 40;
+const DRAINS_MAX = 6;
 
 export interface Verdict {
   readonly acknowledged: number;
@@ -77,18 +77,32 @@ export async function judge({ rig, crowd, goods, witness }: Judged): Promise<Ver
   };
 }
 
-/** Units that nobody got although somebody asked until he was told that there are none. */
-async function drain(crowd: Crowd, rig: Rig, { saleId }: Goods): Promise<number> {
+/** Units that nobody got although somebody asked until he was told that there are none. What comes back meanwhile,
+ * from buyers who did not pay, is asked for again. */
+async function drain(crowd: Crowd, rig: Rig, goods: Goods): Promise<number> {
+  let leftOver = 0;
+  for (let time = 0; time < DRAINS_MAX; time += 1) {
+    await buyEmpty(crowd);
+    leftOver = await leftOverOf(rig, goods);
+    if (leftOver === 0) return 0;
+    await delay(POLL_MS);
+  }
+  return leftOver;
+}
+
+async function buyEmpty(crowd: Crowd): Promise<void> {
   for (let round = 0; round < DRAIN_ROUNDS_MAX; round += 1) {
     const soldOut = await Promise.all(Array.from({ length: DRAINERS }, () => crowd.buyToKeep()));
     if (soldOut.every((one) => one)) break;
   }
-  const { data } = await rig.shop.admin.get<Sale>(`${API}/seckill/sales/${saleId}`);
+}
+
+async function leftOverOf(rig: Rig, { saleId }: Goods): Promise<number> {
   const [row] = await rig.sql<{ left_over: string }>(
     "SELECT quantity - admitted AS left_over FROM {seckill}.sales WHERE id = ?",
     [saleId],
   );
-  return Math.max(data.remaining, Number(row?.left_over ?? 0));
+  return Number(row?.left_over ?? 0);
 }
 
 async function brokenInvariants(rig: Rig): Promise<readonly string[]> {

@@ -16,7 +16,7 @@ import { tempFolder } from "../../support/temp-folder.ts";
 import { type Cell, type Scene, unless } from "../cell.ts";
 import { faketimeLibrary } from "../machine.ts";
 import { type JoinedNode, ROLE_NAMES, type Rig, type RoleName } from "../rig.ts";
-import type { Seen } from "../witness.ts";
+import { isServed } from "../witness.ts";
 
 const SHORT_MS = 4_000;
 const REACHED_TIMEOUT_MS = 40_000;
@@ -164,12 +164,11 @@ async function rollOver({ rig, during }: Scene): Promise<void> {
   }
 }
 
-const nothingFails = (_: Scene, { statuses }: Seen): readonly string[] => {
-  const failed = Object.entries(statuses).filter(([status]) => status === "0" || status >= "500");
-  return unless(
-    failed.length === 0,
-    `requests failed: ${JSON.stringify(Object.fromEntries(failed))}`,
-  );
+const nothingFails = ({ witness }: Scene): readonly string[] => {
+  const failed = witness.exchanges.filter((one) => !isServed(one));
+  const kinds = Map.groupBy(failed, ({ kind, outcome }) => `${kind} ${outcome}`);
+  const counts = [...kinds].map(([name, all]) => `${name} × ${String(all.length)}`);
+  return unless(failed.length === 0, `requests failed: ${counts.join(", ")}`);
 };
 
 async function second({ rig }: Scene): Promise<void> {
