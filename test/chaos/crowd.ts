@@ -209,7 +209,7 @@ export class Crowd {
   }
 
   async #pay(customer: Customer, orderId: string, isRefunded: boolean): Promise<void> {
-    const { witness, admin } = this.#parts;
+    const { witness, admin, doors } = this.#parts;
     const path = `${API}/orders/${orderId}/pay`;
     const opened = await this.#until(customer, { kind: "pay", path, isTooEarly: isNotThereYet });
     if (opened?.status !== 201) return;
@@ -224,7 +224,7 @@ export class Crowd {
     if (!isRefunded) return;
     await delay(S_MS);
     const given = await this.#until(
-      { userId: "", doors: [admin] },
+      { userId: "", doors: doors.map((url) => new HttpClient(url, admin.token)) },
       {
         kind: "refund",
         path: `${API}/payments/${paymentId}/refund`,
