@@ -23,7 +23,7 @@ import { SECKILL_FAILPOINTS } from "./failpoints.ts";
 
 /** Winners that may wait for the next commits of one sale; one more is told to come back. */
 const QUEUE_LENGTH_MAX = 8_192;
-const GIVE_UP_MS = 30 * SECOND_MS;
+export const GIVE_UP_MS = 30 * SECOND_MS;
 const RERUNS_MAX = 2;
 const RETRY: Backoff = { baseMs: 50, maxMs: SECOND_MS };
 /** Outcomes of this node's own commits, for whoever asks soon after. */

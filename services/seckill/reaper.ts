@@ -5,13 +5,16 @@
 //   row live                 ─▶ settled in the gate
 //   row void or given back   ─▶ its unit returns to the gate
 //   no row, owner dead       ─▶ void row under the sale's lock ─▶ as the row says then
-//   no row, owner alive      ─▶ left alone: a living owner ends its own
+//   no row, owner alive      ─▶ left alone: a living owner ends its own; void like the others when it is
+//                               older than any attempt can be. The gate may have let a buyer through
+//                               whose node had given up waiting for its answer and knows no attempt.
 import { repeatEvery, type Repeated } from "../../mixins/channels/repeat.ts";
 import type { Database } from "../../mixins/database/database.ts";
 import type { Log } from "../../mixins/log.ts";
 import type { Metrics } from "../../mixins/metrics/metrics.ts";
 import { type Clock, SECOND_MS } from "../kernel/clock.ts";
 import { readStates, voidAdmissions } from "./admission.repository.ts";
+import { GIVE_UP_MS } from "./commits.ts";
 import type { AdmissionState } from "./domain/admission.ts";
 import { findGatedSales, type GatedSale } from "./gate-epoch.repository.ts";
 import { type Gate, GATE_HEARTBEAT_MS, GATE_PAGE_MAX, type PendingMember } from "./gate.ts";
@@ -23,6 +26,10 @@ const TURN_INTERVAL_MS = SECOND_MS;
  * emptied has forgotten the signs of the living, who repeat them sooner.
  */
 const SILENCE_CONFIRMED_MS = 3 * GATE_HEARTBEAT_MS;
+/** A living owner gives its attempts up in half of this. */
+const ORPHANED_MS = 2 * GIVE_UP_MS;
+/** Members without a row whose first sight is remembered; a forgotten one is waited for anew. */
+const OPEN_REMEMBERED_MAX = 100_000;
 
 export interface ReaperDeps {
   readonly database: Database;
@@ -65,6 +72,8 @@ class PendingReaper {
   #cursors = new Map<string, string>();
   /** Since when an owner has been missing, by the monotonic clock. */
   #missingSince = new Map<string, number>();
+  /** When a member without a row was first seen, by order, oldest first. */
+  readonly #openSince = new Map<string, number>();
 
   constructor(deps: ReaperDeps) {
     this.#deps = deps;
@@ -103,12 +112,13 @@ class PendingReaper {
       );
       const lost = await this.#lostOf(members, { states, missing });
       for (const [orderId, state] of await this.#void(sale, lost)) states.set(orderId, state);
+      for (const orderId of states.keys()) this.#openSince.delete(orderId);
       await this.#tell(sale, members, states);
     }
     return page.next;
   }
 
-  /** Members without a row whose owner is dead. */
+  /** Members without a row that nobody will end any more. */
   async #lostOf(
     members: readonly PendingMember[],
     known: {
@@ -124,10 +134,22 @@ class PendingReaper {
     for (const owner of owners) {
       if (!alive.has(owner)) known.missing.set(owner, this.#missingSince.get(owner) ?? now);
     }
-    return open.filter(({ owner }) => {
-      const since = known.missing.get(owner);
-      return since !== undefined && now - since >= SILENCE_CONFIRMED_MS;
+    return open.filter(({ orderId, owner }) => {
+      const since = known.missing.get(owner) ?? now;
+      const isOwnerDead = now - since >= SILENCE_CONFIRMED_MS;
+      return isOwnerDead || now - this.#firstSeen(orderId, now) >= ORPHANED_MS;
     });
+  }
+
+  #firstSeen(orderId: string, now: number): number {
+    const seen = this.#openSince.get(orderId);
+    if (seen !== undefined) return seen;
+    const [oldest] = this.#openSince.keys();
+    if (oldest !== undefined && this.#openSince.size >= OPEN_REMEMBERED_MAX) {
+      this.#openSince.delete(oldest);
+    }
+    this.#openSince.set(orderId, now);
+    return now;
   }
 
   async #void(

@@ -4,11 +4,15 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { call } from "../../services/contracts/actions.ts";
 import type { Admission, Sale } from "../../services/contracts/seckill.ts";
+import { systemClock } from "../../services/kernel/clock.ts";
+import { GIVE_UP_MS } from "../../services/seckill/commits.ts";
 import { SECKILL_FAILPOINTS } from "../../services/seckill/failpoints.ts";
-import { testDatabase, type TestDatabase } from "../support/database.ts";
+import { createGate } from "../../services/seckill/gate.store.ts";
+import { createReaper } from "../../services/seckill/reaper.ts";
+import { silentLog, testDatabase, type TestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { createFaults, type Faults } from "../support/faults.ts";
-import { startOwnRedis } from "../support/gate.ts";
+import { newId, startOwnRedis } from "../support/gate.ts";
 import { assertInvariants } from "../support/invariants.ts";
 import { newCustomer, type ShopNode, shopNode, type ShopUser } from "../support/order-shop.ts";
 import {
@@ -30,6 +34,7 @@ const SETTLE_MS = 15_000;
 const CROWD = 500;
 const UNITS = 50;
 const BATCH = 100;
+const LIVING_OWNER = "a-node-that-lives";
 
 describe("a sale behind its gate", function () {
   this.timeout(60_000);
@@ -155,6 +160,42 @@ describe("a sale behind its gate", function () {
     await whenGated(sale.id);
     const bought = await buyPatiently(shop, sale.id, customers(4));
     assert.deepEqual(countBy(bought), { queued: 3, SECKILL_SOLD_OUT: 1 });
+  });
+
+  it("takes back what the gate gave to a node that had stopped waiting for its answer", async () => {
+    const sale = await gatedSale(1);
+    const { epoch } = await modeOf(sale.id);
+    const { NAMESPACE: namespace } = schemas.settings;
+    const gate = createGate({ redis: shop.node.redis(), namespace, clock: systemClock });
+    const [unheard, next] = customers(2) as [ShopUser, ShopUser];
+    const candidate = { userId: unheard.id, requestId: randomUUID(), orderId: newId() };
+    await gate.heartbeat(LIVING_OWNER);
+    const asked = { saleId: sale.id, epoch, owner: LIVING_OWNER, settled: [] };
+    const answers = await gate.admit({ ...asked, candidates: [candidate] });
+    assert.deepEqual(
+      answers.map(({ outcome }) => outcome),
+      ["admitted"],
+    );
+    let skewMs = 0;
+    const reaper = createReaper({
+      database: schemas.database("seckill"),
+      gate,
+      lease: { isHeld: () => true },
+      clock: { ...systemClock, monotonic: () => systemClock.monotonic() + skewMs },
+      log: silentLog,
+      metrics: { increment: () => undefined },
+      onChanged: () => undefined,
+    });
+    const look = async (): Promise<readonly (number | undefined)[]> => {
+      await gate.heartbeat(LIVING_OWNER);
+      await reaper.turn();
+      const state = await gate.state({ saleId: sale.id, epoch });
+      return [state?.stock, state?.pending];
+    };
+    assert.deepEqual(await look(), [0, 1]);
+    skewMs = 2 * GIVE_UP_MS;
+    assert.deepEqual(await look(), [1, 0]);
+    assert.equal((await buyAs(shop, sale.id, next)).answer, "queued");
   });
 
   it("lets a given-back unit through the gate again", async () => {
