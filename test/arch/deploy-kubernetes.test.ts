@@ -119,7 +119,7 @@ describe("the Kubernetes manifests", () => {
       assert.deepEqual(wrong, []);
     }
     const given = [...plain, ...Object.keys(secrets[0]?.stringData ?? {})];
-    const needed = (SETTINGS.required ?? []).filter(
+    const needed = SETTINGS.required.filter(
       (name) => !("default" in SETTINGS.properties[name as SettingName]),
     );
     assert.deepEqual(
@@ -139,7 +139,7 @@ describe("the Kubernetes manifests", () => {
       const port = container.ports?.find(({ name }) => name === "metrics")?.containerPort;
       assert.equal(env.get("METRICS_PORT"), String(port));
       for (const probe of [container.readinessProbe, container.livenessProbe]) {
-        assert.ok(container.ports?.some(({ name }) => name === probe?.httpGet?.port));
+        assert.ok(container.ports?.some(({ name }) => name === probe?.httpGet?.port) === true);
       }
       const graceS = template.spec.terminationGracePeriodSeconds ?? 0;
       assert.ok(graceS > FORCED_EXIT_S + (container.lifecycle?.preStop.sleep.seconds ?? 0));

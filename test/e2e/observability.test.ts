@@ -9,7 +9,9 @@ import { promisify } from "node:util";
 import type { Order } from "../../services/contracts/order.ts";
 import type { Payment } from "../../services/contracts/payment.ts";
 import type { TokenPair } from "../../services/contracts/user.ts";
+import { EXPECTED_COUNTERS, EXPECTED_GAUGES } from "../support/expected-metrics.ts";
 import { eventually } from "../support/eventually.ts";
+import type { LogLine, Told } from "../support/log-lines.ts";
 import type { HttpClient } from "../support/http-client.ts";
 import { type CollectedSpan, JaegerCollector } from "../support/jaeger-collector.ts";
 import { SOURCE_DIR } from "../support/launched-platform.ts";
@@ -22,24 +24,6 @@ const METRICS_TIMEOUT_MS = 20_000;
 /** Far above the limit, also on a machine that takes seconds for them. */
 const REQUESTS_OVER_THE_LIMIT = 200;
 const CALLBACKS_AT_ONCE = 5;
-
-interface LogLine {
-  readonly node?: string;
-  readonly msg?: string;
-  readonly request_id?: string;
-  readonly trace_id?: string;
-  readonly user_id?: string;
-  readonly route?: string;
-  readonly status?: number;
-}
-
-/** A line of `npm run logs -- --json`. */
-interface Told {
-  readonly at: string;
-  readonly who: string;
-  readonly what: string;
-  readonly details: Readonly<Record<string, string | undefined>>;
-}
 
 const run = promisify(execFile);
 const newTraceId = (): string => randomBytes(16).toString("hex");
@@ -371,7 +355,7 @@ describe("observability", function () {
 
     let samples: readonly Sample[] = [];
     const missing = (): readonly string[] =>
-      EXPECTED.filter(([name, labels]) => total(samples, name, labels) <= 0).map(
+      EXPECTED_COUNTERS.filter(([name, labels]) => total(samples, name, labels) <= 0).map(
         ([name, labels]) => `${name} ${JSON.stringify(labels)}`,
       );
     await eventually(
@@ -385,7 +369,7 @@ describe("observability", function () {
     });
     assert.equal(new Set(samples.map(({ role }) => role)).size >= 3, true);
     const known = new Set(samples.map(({ name }) => name));
-    for (const gauge of GAUGES) assert.ok(known.has(gauge), `${gauge} is shown`);
+    for (const gauge of EXPECTED_GAUGES) assert.ok(known.has(gauge), `${gauge} is shown`);
     for (const { labels } of samples) {
       assert.ok(!JSON.stringify(labels).includes(order.id), "a label holds an id");
     }
@@ -402,35 +386,3 @@ describe("observability", function () {
     assert.equal((await shop.visitor().get("/metrics")).status, 404);
   });
 });
-
-const EXPECTED: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
-  ["app_order_placed_total", {}],
-  ["app_order_paid_total", {}],
-  ["app_order_cancelled_total", { reason: "cancelled_by_buyer" }],
-  ["app_stock_charge_success_total", {}],
-  ["app_stock_charge_failed_total", { reason: "INVENTORY_OUT_OF_STOCK" }],
-  ["app_payment_callback_total", { result: "accepted" }],
-  ["app_payment_callback_total", { result: "WEBHOOK_SIGNATURE_INVALID" }],
-  ["app_rate_limited_total", { rule: "user" }],
-  ["app_http_requests_total", { route: "POST /orders", status: "201" }],
-  ["app_http_requests_total", { route: "none", status: "404" }],
-  ["app_http_request_duration_ms_bucket", { route: "POST /orders", le: "+Inf" }],
-  ["app_http_request_duration_ms_sum", { route: "POST /orders" }],
-  ["app_http_request_duration_ms_count", { route: "POST /orders" }],
-  ["app_product_reads_total", { source: "memory" }],
-  ["app_consumer_events_total", { event: "order.paid.v1", result: "applied" }],
-  ["app_statement_duration_ms_count", { statement: "outbox.append" }],
-  ["moleculer_req_total", { action: "order.place" }],
-  ["moleculer_req_errors_total", { errorType: "INVENTORY_OUT_OF_STOCK" }],
-  ["moleculer_req_duration_ms_bucket", { action: "order.place", le: "+Inf" }],
-  ["app_consumer_lag_ms", { consumer: "inventory", event: "order.paid.v1" }],
-];
-
-/** May rightly be zero. */
-const GAUGES = [
-  "app_outbox_backlog",
-  "app_forwarder_lag_ms",
-  "app_dead_letters_open",
-  "app_invariant_violations",
-  "app_event_loop_delay_ms",
-] as const;

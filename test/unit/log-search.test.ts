@@ -19,7 +19,7 @@ describe("the search of log files", () => {
         "not json at all",
         line("03", { node: "edge", request_id: "request-1", route: "POST /orders" }),
         line("09", { node: "edge", request_id: "request-9", order_id: "99" }),
-        `${line("10", { node: "edge", order_id: "7" }).slice(0, -5)}`,
+        line("10", { node: "edge", order_id: "7" }).slice(0, -5),
       ],
       "core.log.1": [line("01", { node: "core", order_id: "7", request_id: "request-1" })],
       "worker.log": [
