@@ -10,7 +10,7 @@ import type { Answer, HttpClient } from "../support/http-client.ts";
 import { API, Shop, signedInAdmin } from "../support/shop.ts";
 
 const FRONT =
-  "gateway,user,product,inventory,payment,user-worker,product-worker,inventory-worker,payment-worker,provider,auditor";
+  "gateway,user,product,inventory,payment,operations,user-worker,product-worker,inventory-worker,payment-worker,provider,auditor";
 const ORDER = "order,order-worker";
 /** A lease of 10 s, its recovery, and a busy machine. */
 const RECOVERY_TIMEOUT_MS = 45_000;

@@ -180,6 +180,8 @@ describe("the OpenAPI document of the running platform", function () {
     done(await buyer.get(`${path}/orders/mine`));
     done(await buyer.get(`${path}/audit`));
     done(await shop.admin.get(`${path}/audit`));
+    done(await buyer.get(`${path}/certificate`));
+    done(await buyer.get(`${API}/seckill/certificate-key`));
     done(await shop.admin.post(`${path}/close`));
   });
 
@@ -198,6 +200,23 @@ describe("the OpenAPI document of the running platform", function () {
     const day = new Date().toISOString().slice(0, 10);
     done(await admin.post(`${API}/admin/reconciliations`, { day }));
     done(await admin.get(`${API}/admin/reconciliations`));
+  });
+
+  it("describes what an operator changes", async () => {
+    const { admin } = shop;
+    const { skuId } = await shop.product(1);
+    const reason = "a drill";
+    for (const [path, body] of [
+      ["switches/stop_orders", { is_on: false, reason }],
+      ["buyer-lists", { list: "blocked", user_ids: [UNKNOWN_ID], is_listed: true, reason }],
+      [`purchase-limits/${skuId}`, { per_order: 2, reason }],
+    ] as const) {
+      done(await admin.send("PUT", `${API}/admin/${path}`, { body }));
+    }
+    done(await admin.get(`${API}/admin/switches`));
+    done(await admin.get(`${API}/admin/buyer-lists?list=blocked`));
+    done(await admin.get(`${API}/admin/purchase-limits`));
+    done(await admin.get(`${API}/admin/rule-changes`));
   });
 
   it("was held against a success of every operation", () => {

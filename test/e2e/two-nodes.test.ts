@@ -9,7 +9,7 @@ import type { HttpClient } from "../support/http-client.ts";
 import { API, Shop, signedInAdmin } from "../support/shop.ts";
 
 const FRONT = "gateway,user,product,payment,payment-worker,provider,auditor";
-const BACK = "order,inventory,order-worker,inventory-worker,user-worker,product-worker";
+const BACK = "order,inventory,operations,order-worker,inventory-worker,user-worker,product-worker";
 /** A killed node is noticed after its heartbeat, and its calls are given up by then. */
 const FAILOVER_TIMEOUT_MS = 20_000;
 

@@ -1,5 +1,5 @@
 // A database server in memory: sessions, transactions under READ COMMITTED, row locks that are waited
-// for, deadlocks found at once. What it does must be what the conformance suite sees on the real one.
+// for, deadlocks found at once. It must do what the real server does.
 import type { Row } from "./evaluate.ts";
 import { parseStatement } from "./parse.ts";
 import { kindOf, type Reader, runSelect } from "./run-select.ts";

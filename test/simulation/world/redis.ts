@@ -1,5 +1,5 @@
 // A Redis in memory as the product's gate uses it, under the product's own gate. The scripts of the
-// sale's gate are written a second time here; the conformance suite holds both to the same answers.
+// sale's gate are written a second time here, and must answer what the real ones answer.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Redis } from "ioredis";
