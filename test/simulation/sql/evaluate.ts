@@ -1,4 +1,5 @@
 // What an expression is worth for given rows and parameters, with SQL's three-valued truth.
+import { SqlFailure } from "./failure.ts";
 import type { Expression, Select, Value } from "./syntax.ts";
 import { parseExpression } from "./parse.ts";
 
@@ -7,6 +8,8 @@ export type Row = Readonly<Record<string, Value>>;
 export interface NamedRow {
   readonly alias: string;
   readonly row: Row;
+  /** Its columns that hold nothing below zero. */
+  readonly unsigned?: ReadonlySet<string> | undefined;
 }
 
 export interface Scope {
@@ -101,6 +104,30 @@ export function compare(left: Value, right: Value): number | null {
   return Math.sign(Number(left) - Number(right));
 }
 
+const ARITHMETIC: ReadonlySet<string> = new Set(["+", "-", "*"]);
+
+function inRange(result: Value, expression: Binary, scope: Scope): Value {
+  if (result === null || Number(result) >= 0 || !isUnsigned(expression, scope)) return result;
+  throw new SqlFailure(1690, "ER_DATA_OUT_OF_RANGE", "BIGINT UNSIGNED value is out of range");
+}
+
+/** One unsigned operand makes a calculation unsigned, and its result must be. */
+function isUnsigned(expression: Expression, scope: Scope): boolean {
+  if (expression.kind === "binary") {
+    const { operator, left, right } = expression;
+    return ARITHMETIC.has(operator) && (isUnsigned(left, scope) || isUnsigned(right, scope));
+  }
+  if (expression.kind === "call" && expression.name === "VALUES") {
+    return expression.args.some((column) => isUnsigned(column, scope));
+  }
+  if (expression.kind !== "column") return false;
+  const { table, name } = expression;
+  const source = scope.rows.find(
+    ({ alias, row }) => (table ?? alias) === alias && row[name] !== undefined,
+  );
+  return source?.unsigned?.has(name) ?? false;
+}
+
 type Binary = Extract<Expression, { kind: "binary" }>;
 
 function binary(expression: Binary, scope: Scope): Value {
@@ -108,7 +135,9 @@ function binary(expression: Binary, scope: Scope): Value {
   if (operator === "AND" || operator === "OR") return connected(expression, scope);
   if (right.kind === "interval") return shifted(expression, right, scope);
   const [first, second] = [evaluate(left, scope), evaluate(right, scope)];
-  if (["+", "-", "*"].includes(operator)) return arithmetic(operator, first, second);
+  if (ARITHMETIC.has(operator)) {
+    return inRange(arithmetic(operator, first, second), expression, scope);
+  }
   if (operator === "<=>" && (first === null || second === null)) return truth(first === second);
   const order = compare(first, second);
   return order === null ? null : truth(holds(operator, order));

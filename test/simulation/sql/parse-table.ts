@@ -86,12 +86,13 @@ function readNames(tokens: Tokens): readonly string[] {
 
 function readColumn(tokens: Tokens): Column {
   const name = tokens.name();
-  const kind = KINDS.get(tokens.name().toUpperCase()) ?? "text";
+  const signedKind = KINDS.get(tokens.name().toUpperCase()) ?? "text";
   if (tokens.accept("(")) {
     tokens.next();
     tokens.expect(")");
   }
-  tokens.accept("UNSIGNED");
+  const isUnsigned = tokens.accept("UNSIGNED");
+  const kind = isUnsigned && signedKind === "int" ? "uint" : signedKind;
   if (tokens.accept("CHARACTER", "SET")) tokens.name();
   if (tokens.accept("COLLATE")) tokens.name();
   const isNullable = !tokens.accept("NOT", "NULL");
@@ -100,5 +101,13 @@ function readColumn(tokens: Tokens): Column {
   const defaultValue = tokens.accept("DEFAULT") ? readExpression(tokens) : undefined;
   const touchesOnUpdate = tokens.accept("ON", "UPDATE");
   if (touchesOnUpdate) readExpression(tokens);
-  return { name, kind, isNullable, isAutoIncrement, touchesOnUpdate, defaultValue };
+  return {
+    name,
+    kind,
+    isUnsigned,
+    isNullable,
+    isAutoIncrement,
+    touchesOnUpdate,
+    defaultValue,
+  };
 }

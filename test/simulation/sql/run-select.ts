@@ -63,9 +63,10 @@ function join(
 ): readonly Match[] {
   const { alias, on, join: kind } = source;
   const rows = rowsOf(reader, source, outer);
+  const unsigned = unsignedOf(reader, source);
   return matches.flatMap((match) => {
     const joined = rows
-      .map((row): Match => [...match, { alias, row }])
+      .map((row): Match => [...match, { alias, row, unsigned }])
       .filter((one) => on === undefined || isTrue(evaluate(on, scopeOf(reader, one, outer))));
     if (joined.length > 0 || kind !== "left") return joined;
     return [[...match, { alias, row: nullsOf(reader, source) }]];
@@ -75,6 +76,12 @@ function join(
 function rowsOf(reader: Reader, source: Source, outer?: Scope): readonly Row[] {
   if (source.select !== undefined) return runSelect(reader, source.select, outer);
   return reader.table(source.schema, source.table ?? "").visible(reader.holder);
+}
+
+/** Of a derived table nothing is known: what the product selects there are sums, and signed. */
+function unsignedOf(reader: Reader, source: Source): ReadonlySet<string> | undefined {
+  if (source.select !== undefined) return undefined;
+  return reader.table(source.schema, source.table ?? "").unsigned;
 }
 
 function nullsOf(reader: Reader, { select, schema, table }: Source): Row {
@@ -186,9 +193,11 @@ export function lockFound(
     );
     if (isTaken && locks === "skip") continue;
     for (const { table, key, slot } of slots) reader.holder.take(table, key, slot);
-    const rows = slots.flatMap(({ slot }, index) => {
+    const rows = slots.flatMap(({ table, slot }, index) => {
       const row = visibleIn(slot, reader.holder);
-      return row === undefined ? [] : [{ alias: sources[index]!.alias, row }];
+      return row === undefined
+        ? []
+        : [{ alias: sources[index]!.alias, row, unsigned: table.unsigned }];
     });
     const isGone = rows.length < slots.length;
     if (isGone || !meets(reader, sources, where, rows)) continue;
@@ -216,7 +225,7 @@ function candidatesOf(
       );
     candidates = candidates.flatMap(({ match, slots }) =>
       versions.map(({ row, at }) => ({
-        match: [...match, { alias, row }],
+        match: [...match, { alias, row, unsigned: at.table.unsigned }],
         slots: [...slots, at],
       })),
     );
@@ -307,6 +316,31 @@ function kindOfCall(
   if (name === "NOW") return "datetime";
   if (name === "CONCAT" || name === "TEXT") return "text";
   const [first] = args;
-  const keepsKind = ["COALESCE", "MIN", "MAX"].includes(name) && first !== undefined;
-  return keepsKind ? kindOf(reader, select, first) : "bigint";
+  if ((name === "MIN" || name === "MAX") && first !== undefined) {
+    return kindOf(reader, select, first);
+  }
+  const alternatives = ALTERNATIVES.get(name)?.(args);
+  if (alternatives === undefined) return "bigint";
+  const known = alternatives.filter((one) => one.kind !== "param" && !isNull(one));
+  return commonKind(new Set(known.map((one) => kindOf(reader, select, one))));
+}
+
+/** Functions whose value is one of these arguments'. */
+const ALTERNATIVES: ReadonlyMap<string, (args: readonly Expression[]) => readonly Expression[]> =
+  new Map([
+    ["COALESCE", (args) => args],
+    ["GREATEST", (args) => args],
+    ["LEAST", (args) => args],
+    ["IF", (args) => args.slice(1)],
+  ]);
+
+function isNull(expression: Expression): boolean {
+  return expression.kind === "literal" && expression.value === null;
+}
+
+/** Signed and unsigned together need more bits. */
+function commonKind(kinds: ReadonlySet<ColumnKind>): ColumnKind {
+  if (kinds.size === 0 || kinds.has("text")) return "text";
+  const [only] = kinds;
+  return kinds.size === 1 && only !== undefined ? only : "bigint";
 }

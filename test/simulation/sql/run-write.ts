@@ -1,13 +1,17 @@
 // Writes: INSERT with its duplicates, UPDATE, DELETE. Assignments are made from left to right.
 import { evaluate, type Row, type Scope, valueOfParam } from "./evaluate.ts";
+import { SqlFailure } from "./failure.ts";
 import { lockFound, type Reader, scopeOf } from "./run-select.ts";
 import type { Assignment, Delete, Insert, Select, Source, Update, Value } from "./syntax.ts";
-import { isSame, type Slot, SqlFailure, type Table } from "./tables.ts";
+import { isSame, type Slot, type Table } from "./tables.ts";
 
 export interface Written {
   readonly affectedRows: number;
   readonly insertId: number;
 }
+
+/** What a row counts that was there and became another one. */
+const CHANGED_DUPLICATE = 2;
 
 const LOCKING: Omit<Select, "items" | "kind" | "sources" | "where"> = {
   isDistinct: false,
@@ -37,8 +41,9 @@ export function runInsert(reader: Reader, insert: Insert): Written {
     } else {
       reader.holder.take(table, clash.key, clash.slot);
       const alias = insert.table;
-      update(reader, { table, alias, slot: clash.slot, set: insert.onDuplicate, values: row });
-      affectedRows += 2;
+      const set = insert.onDuplicate;
+      const isChanged = update(reader, { table, alias, slot: clash.slot, set, values: row });
+      affectedRows += isChanged ? CHANGED_DUPLICATE : 1;
     }
   }
   return { affectedRows, insertId };
@@ -103,14 +108,17 @@ interface Change {
   readonly beside?: Scope["rows"];
 }
 
-function update(reader: Reader, change: Change): void {
+/** Whether the row is another one now. */
+function update(reader: Reader, change: Change): boolean {
   const { table, alias, slot, set, values, beside = [] } = change;
   const before = (slot.pending?.by === reader.holder ? slot.pending.row : slot.committed)!;
   const row: Record<string, Value> = { ...before };
-  const rows = [{ alias, row }, ...beside.filter((one) => one.alias !== alias)];
+  const { unsigned } = table;
+  const rows = [{ alias, row, unsigned }, ...beside.filter((one) => one.alias !== alias)];
   const scope: Scope = { ...scopeOf(reader, rows), values };
   for (const { column, value } of set) row[column] = evaluate(value, scope);
-  if (!isSame(before, row)) {
+  const isChanged = !isSame(before, row);
+  if (isChanged) {
     const touched = table.definition.columns.filter(({ touchesOnUpdate }) => touchesOnUpdate);
     for (const { name } of touched) row[name] = reader.now;
   }
@@ -120,6 +128,7 @@ function update(reader: Reader, change: Change): void {
     throw new SqlFailure(1062, "ER_DUP_ENTRY", `Duplicate entry for key '${clash.unique.name}'`);
   }
   reader.holder.write(slot, stored);
+  return isChanged;
 }
 
 export function runUpdate(reader: Reader, { sources, set, where }: Update): Written {

@@ -1,11 +1,13 @@
 // A database server in memory: sessions, transactions under READ COMMITTED, row locks that are waited
-// for, deadlocks found at once. It must do what the real server does.
+// for, deadlocks found at once. It must do what the real server does
+// (test/integration/simulation-conformance.test.ts holds it to it).
 import type { Row } from "./evaluate.ts";
+import { SqlFailure } from "./failure.ts";
 import { parseStatement } from "./parse.ts";
 import { kindOf, type Reader, runSelect } from "./run-select.ts";
 import { runDelete, runInsert, runUpdate } from "./run-write.ts";
 import type { ColumnKind, Select, Statement, TableDefinition, Value } from "./syntax.ts";
-import { Blocked, LockHolder, SqlFailure, Table } from "./tables.ts";
+import { Blocked, LockHolder, Table } from "./tables.ts";
 
 const LOCK_WAIT_S = 3;
 const MS_PER_SECOND = 1_000;

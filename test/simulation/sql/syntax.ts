@@ -110,11 +110,13 @@ export interface Statement {
   readonly lockWaitS: number | undefined;
 }
 
-export type ColumnKind = "int" | "bigint" | "datetime" | "text";
+/** "uint": an INT UNSIGNED or less. */
+export type ColumnKind = "int" | "uint" | "bigint" | "datetime" | "text";
 
 export interface Column {
   readonly name: string;
   readonly kind: ColumnKind;
+  readonly isUnsigned: boolean;
   readonly isNullable: boolean;
   readonly isAutoIncrement: boolean;
   readonly touchesOnUpdate: boolean;

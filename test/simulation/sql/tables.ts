@@ -1,6 +1,7 @@
 // Rows with the locks and versions of READ COMMITTED: everybody reads the last committed version and
 // his own changes, writers wait for each other row by row, a unique key is a row's property.
 import { compare, evaluate, isTrue, type Row, type Scope } from "./evaluate.ts";
+import { SqlFailure } from "./failure.ts";
 import type { Column, TableDefinition, UniqueKey, Value } from "./syntax.ts";
 
 /** A statement must wait until this transaction has ended; it is then run again from its start. */
@@ -10,18 +11,6 @@ export class Blocked extends Error {
   constructor(by: LockHolder) {
     super("a row is locked");
     this.by = by;
-  }
-}
-
-/** What a server answers a statement with, as a driver tells it. */
-export class SqlFailure extends Error {
-  readonly errno: number;
-  readonly code: string;
-
-  constructor(errno: number, code: string, message: string) {
-    super(message);
-    this.errno = errno;
-    this.code = code;
   }
 }
 
@@ -81,12 +70,16 @@ export class Table {
   readonly definition: TableDefinition;
   readonly columns: ReadonlyMap<string, Column>;
   readonly nulls: Row;
+  /** Names of columns that hold nothing below zero. */
+  readonly unsigned: ReadonlySet<string>;
   readonly #slots = new Map<string, Slot>();
   #lastId = 0;
 
   constructor(definition: TableDefinition) {
     this.definition = definition;
     this.columns = new Map(definition.columns.map((column) => [column.name, column]));
+    const unsigned = definition.columns.filter(({ isUnsigned }) => isUnsigned);
+    this.unsigned = new Set(unsigned.map(({ name }) => name));
     this.nulls = Object.fromEntries(definition.columns.map(({ name }) => [name, null]));
   }
 
@@ -161,7 +154,7 @@ export class Table {
       }
       kept[column.name] = value;
     }
-    const rows = [{ alias: this.definition.name, row: kept }];
+    const rows = [{ alias: this.definition.name, row: kept, unsigned: this.unsigned }];
     for (const { name, condition } of this.definition.checks) {
       const holds = evaluate(condition, { ...scope, rows, outer: undefined });
       if (holds === null || isTrue(holds)) continue;
@@ -185,11 +178,11 @@ function keyOf(row: Row, { columns }: UniqueKey): string {
   return columns.map((column) => String(row[column])).join("\u0000");
 }
 
-function coerce(value: Value, { kind, name }: Column): Value {
+function coerce(value: Value, { kind, name, isUnsigned }: Column): Value {
   if (value === null) return null;
   if (kind === "text") return String(value);
   const number = Math.round(Number(value));
-  if (Number.isSafeInteger(number)) return number;
+  if (Number.isSafeInteger(number) && !(isUnsigned && number < 0)) return number;
   throw new SqlFailure(1264, "ER_WARN_DATA_OUT_OF_RANGE", `Out of range value for '${name}'`);
 }
 

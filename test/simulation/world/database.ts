@@ -8,8 +8,8 @@ import { silentLog } from "../../support/database.ts";
 import { FAULTS, type Fault } from "../kernel/fault-plan.ts";
 import type { Network } from "../kernel/remote.ts";
 import type { Process } from "../kernel/simulation.ts";
+import type { SqlFailure } from "../sql/failure.ts";
 import type { Session, SqlServer } from "../sql/server.ts";
-import type { SqlFailure } from "../sql/tables.ts";
 
 const POOL_SIZE = 6;
 const QUERY_TIMEOUT_MS = 3_500;
@@ -29,8 +29,15 @@ export function simulatedDatabase(options: SimulatedDatabaseOptions, schema: str
   const { simulation } = options.network;
   return databaseOver(
     { schema, poolSize: POOL_SIZE, log: silentLog, random: simulation.random },
-    () => Promise.resolve(new SimulatedConnection(options, schema)),
+    () => Promise.resolve(simulatedConnection(options, schema)),
   );
+}
+
+export function simulatedConnection(
+  options: SimulatedDatabaseOptions,
+  schema: string,
+): DatabaseConnection {
+  return new SimulatedConnection(options, schema);
 }
 
 interface Command {

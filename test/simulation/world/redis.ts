@@ -1,5 +1,6 @@
 // A Redis in memory as the product's gate uses it, under the product's own gate. The scripts of the
-// sale's gate are written a second time here, and must answer what the real ones answer.
+// sale's gate are written a second time here, and must answer what the real ones answer
+// (test/integration/simulation-conformance.test.ts holds them to it).
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Redis } from "ioredis";
