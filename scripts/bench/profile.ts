@@ -31,6 +31,26 @@ export function profileHead(command: string): readonly string[] {
 }
 
 export async function profileShop(options: BenchOptions): Promise<void> {
+  await profiled(
+    { head: HEAD, file: "bench-profile.md", out: options.out },
+    async (shop, works) => {
+      const session = await Session.open(shop, options.connections);
+      for (const name of SHOP_CASES) {
+        works.set(name, workOf(await session.measure(name, options.seconds)));
+      }
+      await session.close();
+    },
+  );
+}
+
+/**
+ * Runs the product with its profiler on, prints where its time went, and keeps that in a file.
+ * @param work does the work on the running shop and notes it, by the name it is shown under.
+ */
+export async function profiled(
+  { head, file, out }: { head: readonly string[]; file: string; out: string },
+  work: (shop: MeasuredShop, works: Map<string, ProfiledWork>) => Promise<void>,
+): Promise<void> {
   const folder = makeThrowAwayFolder("flash-sale-profile-");
   try {
     process.env["NODE_OPTIONS"] = `--cpu-prof --cpu-prof-dir=${folder}`;
@@ -38,19 +58,15 @@ export async function profileShop(options: BenchOptions): Promise<void> {
     const pids = new Map(shop.pids);
     const works = new Map<string, ProfiledWork>();
     try {
-      const session = await Session.open(shop, options.connections);
-      for (const name of SHOP_CASES) {
-        works.set(name, workOf(await session.measure(name, options.seconds)));
-      }
-      await session.close();
+      await work(shop, works);
     } finally {
       await shop.stop();
     }
-    const text = [...HEAD, ...profileParts(folder, pids, works)].join("\n");
+    const text = [...head, ...profileParts(folder, pids, works)].join("\n");
     console.log(text);
-    if (options.out === "") return;
-    mkdirSync(options.out, { recursive: true });
-    writeFileSync(join(options.out, "bench-profile.md"), `${text}\n`);
+    if (out === "") return;
+    mkdirSync(out, { recursive: true });
+    writeFileSync(join(out, file), `${text}\n`);
   } finally {
     removeThrowAwayFolder(folder);
   }
@@ -71,7 +87,7 @@ export interface ProfiledWork {
 }
 
 /** Self times of the platform's nodes, whose profiles lie in the folder, for each kind of work. */
-export function profileParts(
+function profileParts(
   folder: string,
   pids: ReadonlyMap<string, number>,
   works: ReadonlyMap<string, ProfiledWork>,

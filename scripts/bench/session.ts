@@ -159,7 +159,8 @@ const CHILDREN = [
 ] as const;
 const DEFAULT_NAMESPACE = "shop";
 
-async function connectAdmin(mysqlUrl: string): Promise<Connection> {
+/** As the operator, to the server the product's platform has started. */
+export async function connectAdmin(mysqlUrl: string): Promise<Connection> {
   const { hostname, port, username, password } = new URL(mysqlUrl);
   return await createConnection({
     host: hostname,

@@ -12,7 +12,8 @@ const POLL_MS = 500;
 const SETTLE_MS = 30_000;
 const CLOSE_MS = 15_000;
 const READ_TRIES_MAX = 20;
-const UNSETTLED = ["queued", "pending_payment", "closing"] as const;
+/** Statuses from which an order moves on by itself. */
+export const UNSETTLED = ["queued", "pending_payment", "closing"] as const;
 
 export interface Check {
   readonly name: string;

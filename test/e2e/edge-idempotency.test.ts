@@ -6,6 +6,7 @@ import { createAccessTokens } from "../../mixins/auth/tokens.ts";
 import type { Payment } from "../../services/contracts/payment.ts";
 import { systemClock } from "../../services/kernel/clock.ts";
 import { publicRoutes } from "../../services/gateway/route-table.ts";
+import { ADDRESS } from "../support/address.ts";
 import { type Answer, HttpClient } from "../support/http-client.ts";
 import { API, openShop, type Shop, TOKEN_KEY } from "../support/shop.ts";
 
@@ -20,16 +21,6 @@ interface Subject {
   /** Valid, but another one. */
   readonly otherBody: object;
 }
-
-const ADDRESS = {
-  recipient: "Lin",
-  phone: "+86 10 5555 0100",
-  country: "CN",
-  region: "Beijing",
-  city: "Beijing",
-  street: "1 Long Street",
-  postal_code: "100000",
-};
 
 describe("an Idempotency-Key on the wire", function () {
   this.timeout(120_000);

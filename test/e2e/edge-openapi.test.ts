@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import type { Payment } from "../../services/contracts/payment.ts";
 import type { Sale } from "../../services/contracts/seckill.ts";
 import { API_PREFIX, publicRoutes } from "../../services/gateway/route-table.ts";
+import { ADDRESS } from "../support/address.ts";
 import { ContractCheck } from "../support/contract-check.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Answer, type ObservedAnswer } from "../support/http-client.ts";
@@ -17,15 +18,6 @@ const NOT_WALKED = [
   "GET /seckill/sales/:id/events",
 ];
 const UNKNOWN_ID = "4611686018427387904";
-const ADDRESS = {
-  recipient: "Lin",
-  phone: "+86 10 5555 0100",
-  country: "CN",
-  region: "Beijing",
-  city: "Beijing",
-  street: "1 Long Street",
-  postal_code: "100000",
-};
 
 interface Made {
   readonly id: string;

@@ -1,9 +1,8 @@
 // A sale as people watch it: the stream of its events, and the page that shows it in a real browser.
 import assert from "node:assert/strict";
-import { type Browser, chromium, type Page } from "playwright-core";
-import { findProgram } from "../../scripts/launcher/find-programs.ts";
-import { installPrograms } from "../../scripts/launcher/install-programs.ts";
+import type { Page } from "playwright-core";
 import type { Sale } from "../../services/contracts/seckill.ts";
+import { openWatchedPage, type WatchedPage } from "../support/browser.ts";
 import { EventReader } from "../support/event-stream.ts";
 import { eventually } from "../support/eventually.ts";
 import { buy, openSale, SALES, whenKnown } from "../support/open-sale.ts";
@@ -95,33 +94,23 @@ describe("the events of a sale", function () {
 describe("the live page", function () {
   this.timeout(240_000);
   let shop: Shop;
-  let browser: Browser;
+  let watched: WatchedPage;
   let page: Page;
   let sale: Sale;
-  const complaints: string[] = [];
-  const elsewhere: string[] = [];
 
   before(async () => {
-    if (findProgram("chromium") === null) await installPrograms(["chromium"]);
-    const executablePath = findProgram("chromium");
-    assert.ok(executablePath !== null);
     shop = await openShop();
     sale = await openSale(shop, { quantity: 3 });
     await whenKnown(shop, sale.id);
-    browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
-    page = await browser.newPage({ viewport: PHONE });
-    page.setDefaultTimeout(STEP_TIMEOUT_MS);
-    page.on("console", (message) => {
-      if (message.type() === "error") complaints.push(message.text());
+    watched = await openWatchedPage({
+      origin: shop.url,
+      viewport: PHONE,
+      stepTimeoutMs: STEP_TIMEOUT_MS,
     });
-    page.on("pageerror", (error) => complaints.push(error.message));
-    page.on("request", (request) => {
-      const isOurs = request.url().startsWith(shop.url) || request.url().startsWith("data:");
-      if (!isOurs) elsewhere.push(request.url());
-    });
+    ({ page } = watched);
     await page.goto(`${shop.url}/live/${sale.id}`);
   });
-  after(() => browser.close());
+  after(() => watched.close());
 
   const whenText = (selector: string, text: string): Promise<unknown> =>
     eventually(async () => (await page.locator(selector).innerText()) === text, {
@@ -157,8 +146,8 @@ describe("the live page", function () {
   });
 
   it("breaks no rule of its own policy and loads nothing from elsewhere", () => {
-    assert.deepEqual(complaints, []);
-    assert.deepEqual(elsewhere, []);
+    assert.deepEqual(watched.complaints, []);
+    assert.deepEqual(watched.elsewhere, []);
   });
 
   it("is there for numbers only", async () => {

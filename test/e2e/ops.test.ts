@@ -3,10 +3,9 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { createConnection } from "mysql2/promise";
-import { type Browser, chromium, type Page } from "playwright-core";
-import { findProgram } from "../../scripts/launcher/find-programs.ts";
-import { installPrograms } from "../../scripts/launcher/install-programs.ts";
+import type { Page } from "playwright-core";
 import type { NodeView } from "../../services/contracts/gateway.ts";
+import { openWatchedPage, type WatchedPage } from "../support/browser.ts";
 import { eventually } from "../support/eventually.ts";
 import { buy, openSale } from "../support/open-sale.ts";
 import {
@@ -27,33 +26,24 @@ const REASON = "a test of the page";
 describe("the operations page", function () {
   this.timeout(240_000);
   let shop: Shop;
-  let browser: Browser;
+  let watched: WatchedPage;
   let page: Page;
-  const complaints: string[] = [];
-  const elsewhere: string[] = [];
 
   before(async () => {
-    if (findProgram("chromium") === null) await installPrograms(["chromium"]);
-    const executablePath = findProgram("chromium");
-    assert.ok(executablePath !== null);
     shop = await startShop();
-    browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
-    page = await browser.newPage({ viewport: PHONE });
-    page.setDefaultTimeout(STEP_TIMEOUT_MS);
-    page.on("pageerror", (error) => complaints.push(error.message));
-    page.on("console", (message) => {
-      if (/Content.Security.Policy/i.test(message.text())) complaints.push(message.text());
+    watched = await openWatchedPage({
+      origin: shop.url,
+      viewport: PHONE,
+      stepTimeoutMs: STEP_TIMEOUT_MS,
+      // Refused sign-ins are errors of the console too.
+      isComplaint: (message) => /Content.Security.Policy/i.test(message.text()),
     });
-    page.on("request", (request) => {
-      const url = request.url();
-      const isOurs = url.startsWith(shop.url) || url.startsWith("data:");
-      if (!isOurs) elsewhere.push(url);
-    });
+    ({ page } = watched);
     page.on("dialog", (dialog) => void dialog.accept(REASON));
     await page.goto(`${shop.url}/ops`);
   });
   after(async () => {
-    await browser.close();
+    await watched.close();
     shop.platform.child.kill("SIGTERM");
     await shop.platform.exited;
   });
@@ -182,8 +172,8 @@ describe("the operations page", function () {
   });
 
   it("breaks no rule of its own policy and loads nothing from elsewhere", () => {
-    assert.deepEqual(complaints, []);
-    assert.deepEqual(elsewhere, []);
+    assert.deepEqual(watched.complaints, []);
+    assert.deepEqual(watched.elsewhere, []);
   });
 
   it("forgets who was signed in", async () => {

@@ -5,6 +5,7 @@ import type { Order } from "../../services/contracts/order.ts";
 import { ORDER_FAILPOINTS } from "../../services/order/failpoints.ts";
 import { testDatabase, type TestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
+import { endLeases } from "../support/leases.ts";
 import { createFaults, type Faults } from "../support/faults.ts";
 import { assertInvariants } from "../support/invariants.ts";
 import {
@@ -83,17 +84,6 @@ describe("an order that is not paid", () => {
     );
     return rows.map((row) => row.to_status);
   };
-  /** Tried again when it meets the recovery's own locks. */
-  const endLeases = async (): Promise<void> => {
-    await eventually(
-      async () => {
-        const end = "UPDATE ??.sagas SET next_at = NOW(3) WHERE next_at IS NOT NULL";
-        await schemas.admin.query(end, [schemas.nameOf("order")]);
-        return true;
-      },
-      { timeoutMs: 10_000, what: "the leases are ended" },
-    );
-  };
 
   it("is cancelled by its buyer, and only once", async () => {
     const order = await placeAt(patient);
@@ -144,7 +134,7 @@ describe("an order that is not paid", () => {
       const crashed = faults.crashOnce(spot);
       const order = await placeAt(hasty);
       await crashed;
-      await endLeases();
+      await endLeases(schemas);
       await ends(order.id, "cancelled");
       assert.deepEqual((await historyOf(order.id)).slice(2), ["closing", "cancelled"]);
       await isReleased();
@@ -166,7 +156,7 @@ describe("an order that is not paid", () => {
       units: ["provider"],
       settings: { PROVIDER_PORT: providerPort },
     });
-    await endLeases();
+    await endLeases(schemas);
     const ended = await ends(order.id, "cancelled");
     assert.equal(ended.cancel_reason, "cancelled_by_buyer");
     await isReleased();

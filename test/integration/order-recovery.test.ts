@@ -4,6 +4,7 @@ import { isPlatformError } from "../../services/contracts/errors.ts";
 import { ORDER_FAILPOINTS } from "../../services/order/failpoints.ts";
 import { testDatabase, type TestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
+import { endLeases } from "../support/leases.ts";
 import { createFaults, type Faults } from "../support/faults.ts";
 import { assertInvariants } from "../support/invariants.ts";
 import { newCustomer, type ShopNode, type ShopUser, shopNode } from "../support/order-shop.ts";
@@ -36,17 +37,6 @@ describe("an order whose node dies while it is placed", () => {
     key = randomUUID();
   });
 
-  /** Tried again when it meets the recovery's own locks. */
-  const endLeases = async (): Promise<void> => {
-    await eventually(
-      async () => {
-        const end = "UPDATE ??.sagas SET next_at = NOW(3) WHERE next_at IS NOT NULL";
-        await schemas.admin.query(end, [schemas.nameOf("order")]);
-        return true;
-      },
-      { timeoutMs: 10_000, what: "the leases are ended" },
-    );
-  };
   const statusOf = async (): Promise<{ status: string; saga: string }[]> =>
     await shop.node.database("order").rows(
       {
@@ -74,7 +64,7 @@ describe("an order whose node dies while it is placed", () => {
       await assert.rejects(shop.place(buyer, items, key), (error) =>
         isPlatformError(error, "IDEMPOTENCY_IN_PROGRESS"),
       );
-      await endLeases();
+      await endLeases(schemas);
       await recovered();
       assert.equal(await reserved(), 0);
       const order = await shop.place(buyer, items, key);
@@ -89,9 +79,9 @@ describe("an order whose node dies while it is placed", () => {
       void faults.crashOnce(ORDER_FAILPOINTS.placeAfterReserve);
       await assert.rejects(shop.place(buyer, items, key));
       const crashed = faults.crashOnce(spot);
-      await endLeases();
+      await endLeases(schemas);
       await crashed;
-      await endLeases();
+      await endLeases(schemas);
       await recovered();
       assert.equal(await reserved(), 0);
     });
@@ -110,7 +100,7 @@ describe("an order whose node dies while it is placed", () => {
       const paused = faults.pauseOnce(spot);
       const late = shop.place(buyer, items, key).catch((error: unknown) => error);
       await paused.reached;
-      await endLeases();
+      await endLeases(schemas);
       await recovered();
       paused.resume();
       assert.ok(isPlatformError(await late, "SERVICE_UNAVAILABLE"));

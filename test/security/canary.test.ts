@@ -7,7 +7,7 @@ import { createConnection } from "mysql2/promise";
 import { DATABASE_SCHEMAS, schemaName } from "../../config/database.ts";
 import { loadSettings } from "../../config/load.ts";
 import type { TokenPair } from "../../services/contracts/user.ts";
-import { ADDRESS } from "../support/attack/operations.ts";
+import { ADDRESS } from "../support/address.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Answer, HttpClient } from "../support/http-client.ts";
 import { scrape } from "../support/scrape.ts";

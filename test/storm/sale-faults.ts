@@ -23,8 +23,12 @@ type Arm = (stage: Stage, options?: ArmOptions) => Promise<ArmedFault>;
 
 const NO_DOOR = (): undefined => undefined;
 
-/** SIGKILL; the platform's supervisor starts it again. */
-const kill =
+/** @param mend what is done for the process that was hit, before the shop is waited for. */
+const hitWith =
+  (
+    signal: "SIGKILL" | "SIGSTOP",
+    mend: (stage: Stage, name: string, pid: number) => Promise<void>,
+  ) =>
   (name: string): Arm =>
   (stage) => {
     let pid = 0;
@@ -32,34 +36,24 @@ const kill =
       door: NO_DOOR,
       strike() {
         pid = pidOf(stage, name);
-        signalPid(pid, "SIGKILL");
+        signalPid(pid, signal);
         return Promise.resolve();
       },
       async heal() {
-        await whenBack(stage, name, pid);
+        await mend(stage, name, pid);
         await whenReady(stage.url);
       },
     });
   };
 
-/** SIGSTOP until it is healed: connections stay open and nothing answers. */
-const pause =
-  (name: string): Arm =>
-  (stage) => {
-    let pid = 0;
-    return Promise.resolve({
-      door: NO_DOOR,
-      strike() {
-        pid = pidOf(stage, name);
-        signalPid(pid, "SIGSTOP");
-        return Promise.resolve();
-      },
-      async heal() {
-        signalPid(pid, "SIGCONT");
-        await whenReady(stage.url);
-      },
-    });
-  };
+/** The platform's supervisor starts it again. */
+const kill = hitWith("SIGKILL", whenBack);
+
+/** Until it is healed connections stay open and nothing answers. */
+const pause = hitWith("SIGSTOP", (_stage, _name, pid) => {
+  signalPid(pid, "SIGCONT");
+  return Promise.resolve();
+});
 
 const emptyRedis: Arm = (stage) =>
   Promise.resolve({

@@ -5,7 +5,7 @@
 //   payments, expiries ─▶ every unit left is bought by somebody new ─▶ audit         judge()
 import { setTimeout as delay } from "node:timers/promises";
 import { type BuyerPlan, planCrowd, seededRandom } from "../../scripts/demo/buyer-plan.ts";
-import { type Check, judge } from "../../scripts/demo/verdict.ts";
+import { type Check, judge, UNSETTLED } from "../../scripts/demo/verdict.ts";
 import { must } from "../../services/kernel/assert.ts";
 import { eventually } from "../support/eventually.ts";
 import { type ArmedFault, SALE_FAULTS, type SaleFault } from "./sale-faults.ts";
@@ -18,7 +18,6 @@ const SCOUTED_TIMEOUT_MS = 30_000;
 /** The fault comes at a moment of these first milliseconds of the crowd. */
 const STRIKE_WITHIN_MS = 60;
 const STALL_MAX_MS = 90_000;
-const MOVING = ["queued", "pending_payment", "closing"] as const;
 
 export interface StormScene {
   readonly buyers: number;
@@ -79,7 +78,7 @@ export class SaleStorm {
   async judge(): Promise<readonly Check[]> {
     const stormed = must(this.#stormed, "a sale that was stormed");
     await stormed.whenGone();
-    const unsold = await stormed.sellTheRest(MOVING);
+    const unsold = await stormed.sellTheRest(UNSETTLED);
     const { admin, settings } = this.#stage;
     const { checks } = await judge({
       saleId: stormed.sale.id,

@@ -18,20 +18,9 @@ import {
   type HolderPort,
 } from "../../services/gateway/fast-lane/sold-out-marks.ts";
 import { silentLog as log } from "../support/database.ts";
+import { fakeClock } from "../support/fake-clock.ts";
 
 const SALE = "7001";
-
-function fakeClock() {
-  return {
-    nowMs: 1_000_000,
-    now() {
-      return this.nowMs;
-    },
-    monotonic() {
-      return this.nowMs;
-    },
-  };
-}
 
 describe("the snapshots of sales", () => {
   const snapshot = (changes: Partial<SaleSnapshot> = {}): SaleSnapshot => ({

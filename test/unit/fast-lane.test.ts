@@ -21,21 +21,10 @@ import { type CallOptions, createCallOptions } from "../../services/gateway/call
 import { createFastLane, type LaneParts } from "../../services/gateway/fast-lane/fast-lane.ts";
 import { createTurnBatches } from "../../services/gateway/fast-lane/turn-batches.ts";
 import { silentLog as log } from "../support/database.ts";
+import { fakeClock } from "../support/fake-clock.ts";
 
 const SALE = "7001";
 const BUY = `/api/v1/seckill/sales/${SALE}/orders`;
-
-function fakeClock() {
-  return {
-    nowMs: 1_000_000,
-    now() {
-      return this.nowMs;
-    },
-    monotonic() {
-      return this.nowMs;
-    },
-  };
-}
 
 describe("the fast lane's request", () => {
   const saleOf = (method: string, url: string, headers: Record<string, string> = {}) =>

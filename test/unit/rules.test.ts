@@ -9,21 +9,10 @@ import type { Rule } from "../../services/contracts/operations.ts";
 import { createShelf } from "../../services/gateway/shelf.ts";
 import { ADMIN_WORD_MS, decideTrip } from "../../services/operations/domain/rule.ts";
 import { silentLog as log } from "../support/database.ts";
+import { fakeClock } from "../support/fake-clock.ts";
 
 const SALE = "7001";
 const USER = "42";
-
-function fakeClock() {
-  return {
-    nowMs: 1_000_000,
-    now() {
-      return this.nowMs;
-    },
-    monotonic() {
-      return this.nowMs;
-    },
-  };
-}
 
 describe("a node's board of rules", () => {
   const rule = (seq: number, changes: Partial<Rule>): Rule => ({

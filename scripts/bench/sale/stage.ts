@@ -1,10 +1,11 @@
 // What a sale is measured on: the platform, the floors beside it on the same servers, and the crowd.
 import { readFileSync } from "node:fs";
-import { type Connection, createConnection } from "mysql2/promise";
+import type { Connection } from "mysql2/promise";
 import { BenchChild } from "../child-process.ts";
 import { createSchema } from "../floor-schemas.ts";
 import type { MeasuredShop } from "../measured-shop.ts";
 import { type CpuReading, cpuBetween, readCpu } from "../process-cpu.ts";
+import { connectAdmin } from "../session.ts";
 import type { PeopleParams, TimetableParams, VisitParams } from "./crowd.ts";
 import type { Heard } from "./crowd-ear.ts";
 import type { AdmissionParams } from "./floor-admission.ts";
@@ -86,7 +87,7 @@ export class Stage {
     const jwtSecret = environment["JWT_SECRET"] ?? "";
     const namespace = environment["NAMESPACE"] ?? DEFAULT_NAMESPACE;
     const { skuIds } = await shop.fillCatalogue();
-    const admin = await openAdmin(mysqlUrl);
+    const admin = await connectAdmin(mysqlUrl);
     await createSchema(admin, "seckill", FLOOR_SCHEMAS.seckill);
     await createSchema(admin, "order", FLOOR_SCHEMAS.order);
     const children: Children = {
@@ -222,14 +223,4 @@ function residentMib(pid: number): number {
   } catch {
     return 0;
   }
-}
-
-async function openAdmin(mysqlUrl: string): Promise<Connection> {
-  const { hostname, port, username, password } = new URL(mysqlUrl);
-  return await createConnection({
-    host: hostname,
-    port: Number(port),
-    user: username,
-    password: decodeURIComponent(password),
-  });
 }

@@ -12,7 +12,7 @@ import {
   subscriptionOf,
 } from "../../../mixins/channels/topology.ts";
 import type { RelayBus } from "../../../mixins/outbox/outbox-relay.ts";
-import type { Fault } from "../kernel/fault-plan.ts";
+import { type Fault, FAULTS } from "../kernel/fault-plan.ts";
 import type { Network } from "../kernel/remote.ts";
 import type { Process } from "../kernel/simulation.ts";
 
@@ -20,14 +20,6 @@ const NAMESPACE = "sim";
 const PUBLISH_TIMEOUT_MS = 2_000;
 const ACK_WAIT_MS = 30_000;
 const MESSAGE_ID = "Nats-Msg-Id";
-const PUBLISH_FAULTS: readonly Fault[] = [
-  "crash_before",
-  "crash_after",
-  "lost_request",
-  "lost_reply",
-  "late",
-  "refused",
-];
 const ACK_FAULTS: readonly Fault[] = ["crash_before", "crash_after", "lost_request"];
 const DELIVERY_FAULTS: readonly Fault[] = ["crash_before", "lost_reply"];
 
@@ -73,7 +65,7 @@ export class MessageServer {
       publish: (message) =>
         this.#network.call({
           label: `bus publish ${message.name}`,
-          faults: PUBLISH_FAULTS,
+          faults: FAULTS,
           effect: () => this.#store(message),
           timeoutMs: PUBLISH_TIMEOUT_MS,
           timedOut: () => new PlatformError("SERVICE_UNAVAILABLE"),

@@ -7,21 +7,13 @@ import type {
 } from "../../../services/payment/channels/channel.ts";
 import { type Channels, channelsOf } from "../../../services/payment/channels/channels.ts";
 import { PlatformError } from "../../../services/contracts/errors.ts";
-import type { Fault } from "../kernel/fault-plan.ts";
+import { FAULTS } from "../kernel/fault-plan.ts";
 import type { Network } from "../kernel/remote.ts";
 
 const TIMEOUT_MS = 1_000;
 const CALLBACK_TRIES_MAX = 8;
 const CALLBACK_RETRY_MS = 2_000;
 const DUPLICATE_SHARE = 0.3;
-const FAULTS: readonly Fault[] = [
-  "crash_before",
-  "crash_after",
-  "lost_request",
-  "lost_reply",
-  "late",
-  "refused",
-];
 
 /** Takes a callback to the platform; false when it was not accepted. */
 export type SendCallback = (paymentId: string, request: CallbackRequest) => Promise<boolean>;

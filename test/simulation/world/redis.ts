@@ -4,21 +4,13 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Redis } from "ioredis";
-import type { Fault } from "../kernel/fault-plan.ts";
+import { FAULTS } from "../kernel/fault-plan.ts";
 import type { Network } from "../kernel/remote.ts";
 import type { Process } from "../kernel/simulation.ts";
 import { GATE_SCRIPTS, type GateScript } from "./gate-scripts.ts";
 
 const COMMAND_TIMEOUT_MS = 300;
 const RECONNECT_MS = 50;
-const GATE_FAULTS: readonly Fault[] = [
-  "crash_before",
-  "crash_after",
-  "lost_request",
-  "lost_reply",
-  "late",
-  "refused",
-];
 
 export type RedisValue = string | Map<string, string>;
 
@@ -156,7 +148,7 @@ class Client {
     if (this.status !== "ready") return Promise.reject(new Error("Stream isn't writeable"));
     return this.#network.call<T>({
       label: `gate ${name}`,
-      faults: GATE_FAULTS,
+      faults: FAULTS,
       effect,
       timeoutMs: COMMAND_TIMEOUT_MS,
       timedOut: () => new Error("Command timed out"),

@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import type { Order } from "../../../services/contracts/order.ts";
 import type { Sale } from "../../../services/contracts/seckill.ts";
 import type { TokenPair } from "../../../services/contracts/user.ts";
+import { ADDRESS } from "../address.ts";
 import type { SendOptions } from "../http-client.ts";
 import { API, CUSTOMER_PASSWORD, type NewProduct, type Shop, signedCallback } from "../shop.ts";
 import { type Actor, ADMITTED, type Customer, promoted } from "./actors.ts";
@@ -34,16 +35,6 @@ export interface Scene {
   readonly paymentId: string;
   readonly saleId: string;
 }
-
-export const ADDRESS = {
-  recipient: "Lin",
-  phone: "+86 10 5555 0100",
-  country: "CN",
-  region: "Beijing",
-  city: "Beijing",
-  street: "1 Long Street",
-  postal_code: "100000",
-};
 
 export async function setScene(shop: Shop, owner: Customer): Promise<Scene> {
   const { admin } = shop;
