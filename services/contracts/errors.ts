@@ -73,6 +73,7 @@ export const ERROR_CATALOGUE = {
   PURCHASE_LIMIT_EXCEEDED: row(409, 30, "More units than one order may have."),
   PAYMENT_CHANNEL_DISABLED: row(409, 31, "This payment channel is closed at the moment.", true),
   BUYER_LIST_FULL: row(409, 32, "The lists of buyers are full."),
+  SECKILL_SALES_FULL: row(409, 33, "As many sales run as can run at once; close one first."),
 
   BODY_TOO_LARGE: row(413, 1, "The request body is too large."),
   URL_TOO_LONG: row(414, 1, "The URL is too long."),

@@ -24,7 +24,7 @@ import {
   startPublishing,
 } from "./domain/sale.ts";
 import { SECKILL_FAILPOINTS } from "./failpoints.ts";
-import { existing, findSale, insertSale, updateSale } from "./sale.repository.ts";
+import { existing, findSale, insertSale, isFullOfSales, updateSale } from "./sale.repository.ts";
 
 const QUOTE_TIMEOUT_MS = SECOND_MS;
 const ALLOT_TIMEOUT_MS = 2 * SECOND_MS;
@@ -123,13 +123,15 @@ function windowOf(
 }
 
 /**
- * Errors: INVENTORY_OUT_OF_STOCK, SECKILL_ENDED, SECKILL_ILLEGAL_TRANSITION; when inventory does not
- * answer the sale stays `publishing` and is carried on in the background.
+ * Errors: INVENTORY_OUT_OF_STOCK, SECKILL_ENDED, SECKILL_ILLEGAL_TRANSITION, SECKILL_SALES_FULL; when
+ * inventory does not answer the sale stays `publishing` and is carried on in the background.
  */
 export async function publishSale(deps: SaleLifeDeps, caller: Caller, id: string): Promise<Sale> {
-  const { sale } = await updateSale(deps.database, id, (known, now) =>
-    unchanged(startPublishing(known, now)),
-  );
+  const isFull = await isFullOfSales(deps.database);
+  const { sale } = await updateSale(deps.database, id, (known, now) => {
+    if (isFull && known.status === "draft") throw new PlatformError("SECKILL_SALES_FULL");
+    return unchanged(startPublishing(known, now));
+  });
   if (sale.status !== "publishing") return sale;
   await deps.failpoint(SECKILL_FAILPOINTS.publishAfterStart);
   const published = await carryOnPublishing(deps, caller, sale);

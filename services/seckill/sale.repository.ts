@@ -53,6 +53,11 @@ const FIND_RUNNING = sql(
    ORDER BY ends_at LIMIT ?`,
 );
 
+const COUNT_RUNNING = sql(
+  "seckill.sales.count-running",
+  "SELECT COUNT(*) AS total FROM sales WHERE status IN ('publishing', 'published', 'closing')",
+);
+
 const FIND_BY_STATUS = sql(
   "seckill.sales.by-status",
   `SELECT ${COLUMNS} FROM sales WHERE status = ? ORDER BY ends_at LIMIT ?`,
@@ -76,8 +81,8 @@ const LEAVE_GATE = sql(
    WHERE id = ? AND mode = 'redis' AND epoch = ?`,
 );
 
-/** Sales of one look; those beyond it wait for the next. */
-export const SALES_AT_ONCE_MAX = 500;
+/** Sales between their publish and their end; one look of a keeper or a gateway takes them all in. */
+export const SALES_AT_ONCE_MAX = 2_000;
 const US_PER_MS = 1_000;
 
 interface SaleRow {
@@ -243,6 +248,12 @@ export async function listSales(
     page_size: pageSize,
     total: Number(count?.total ?? 0),
   };
+}
+
+/** Whether as many sales run as the keepers of gates look after. */
+export async function isFullOfSales(database: Database): Promise<boolean> {
+  const row = await database.row<{ total: string }>(COUNT_RUNNING);
+  return Number(row?.total ?? 0) >= SALES_AT_ONCE_MAX;
 }
 
 /** Sales between their publish and their end, those that end first first. */

@@ -1,7 +1,9 @@
 // A flash sale's life on real servers: drafted, published out of the stock, closed back into it.
 import assert from "node:assert/strict";
+import type { RowDataPacket } from "mysql2/promise";
 import { isPlatformError } from "../../services/contracts/errors.ts";
 import { SECKILL_FAILPOINTS } from "../../services/seckill/failpoints.ts";
+import { SALES_AT_ONCE_MAX } from "../../services/seckill/sale.repository.ts";
 import { testDatabase, type TestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { createFaults, type Faults } from "../support/faults.ts";
@@ -100,6 +102,31 @@ describe("the life of a flash sale", function () {
     });
     await whenStatus(sale.id, "closed");
     assert.equal((await shop.stockOf(sale.sku_id)).available, 4);
+  });
+
+  it("is refused its publish while as many sales run as can", async () => {
+    const [running, next] = [await openSale(shop), await draftSale(shop)];
+    const table = [schemas.nameOf("seckill"), "sales"];
+    const [rows] = await schemas.admin.query<RowDataPacket[]>("SELECT * FROM ??.?? WHERE id = ?", [
+      ...table,
+      running.id,
+    ]);
+    const columns = Object.keys(rows[0]!);
+    // Of another strategy: no keeper touches what inventory has never heard of.
+    const others = Array.from({ length: SALES_AT_ONCE_MAX }, (_, index) =>
+      Object.values({ ...rows[0], id: index + 1, strategy: "database", mode: "db" }),
+    );
+    await schemas.admin.query("INSERT INTO ??.?? (??) VALUES ?", [...table, columns, others]);
+    try {
+      await assert.rejects(shop.as(ADMIN, "seckill.publish", { id: next.id }), (error) =>
+        isPlatformError(error, "SECKILL_SALES_FULL"),
+      );
+      const again = await shop.as(ADMIN, "seckill.publish", { id: running.id });
+      assert.equal(again.status, "open");
+    } finally {
+      await schemas.admin.query("DELETE FROM ??.?? WHERE id <= ?", [...table, SALES_AT_ONCE_MAX]);
+    }
+    assert.equal((await shop.as(ADMIN, "seckill.publish", { id: next.id })).status, "open");
   });
 
   it("refuses what its status does not allow", async () => {
