@@ -2,7 +2,7 @@
 // it afterwards.
 import { createAccessTokens } from "../../mixins/auth/tokens.ts";
 import type { Settings } from "../../config/schema.ts";
-import type { Sale, SaleAudit } from "../../services/contracts/seckill.ts";
+import type { Sale, SaleAudit, SaleStrategy } from "../../services/contracts/seckill.ts";
 import { systemClock } from "../../services/kernel/clock.ts";
 import type { Buyer } from "./buyers.ts";
 import { createShopClient, type ShopAnswer, type ShopClient } from "./shop-client.ts";
@@ -18,9 +18,16 @@ export interface Invariant {
   readonly violations: number | null;
 }
 
+export interface WantedSale {
+  readonly units: number;
+  readonly title: string;
+  /** `gate` unless given. */
+  readonly strategy?: SaleStrategy;
+}
+
 export interface Admin {
   /** A published sale that opens in a moment. */
-  openSale(units: number, title: string): Promise<Sale>;
+  openSale(wanted: WantedSale): Promise<Sale>;
   sale(id: string): Promise<Sale>;
   close(id: string): Promise<Sale>;
   audit(id: string): Promise<SaleAudit>;
@@ -43,7 +50,7 @@ function adminOf(shop: ShopClient, token: string): Admin {
   const post = async <T>(path: string, body?: object): Promise<T> =>
     expect(await shop.request<T>("POST", path, { token, ...(body === undefined ? {} : { body }) }));
   return {
-    async openSale(units, title) {
+    async openSale({ units, title, strategy }) {
       const product = await post<{ id: string; skus: { id: string }[] }>("/products", {
         name: title,
         description: "Made for a demonstration of a flash sale.",
@@ -60,6 +67,7 @@ function adminOf(shop: ShopClient, token: string): Admin {
         start_at: new Date(opensMs).toISOString(),
         end_at: new Date(opensMs + LASTS_MS).toISOString(),
         title,
+        ...(strategy === undefined ? {} : { strategy }),
       });
       return await post<Sale>(`/seckill/sales/${id}/publish`);
     },

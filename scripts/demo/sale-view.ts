@@ -118,15 +118,25 @@ function timesOf(times: readonly number[]): string {
 
 export function describeVerdict(audit: SaleAudit, checks: readonly Check[]): string {
   const { quantity, live, given_back: givenBack, returned, orders } = audit;
-  const figures: readonly (readonly [string, string])[] = [
-    ["units of the sale", String(quantity)],
-    ["sold", String(live)],
-    ["returned to the stock", String(returned)],
-    ["given back and offered again", String(givenBack)],
-    ...Object.entries(orders).map(
-      ([status, count]) => [`orders ${status}`, String(count)] as const,
-    ),
-  ];
+  return describeTable(
+    [
+      ["units of the sale", String(quantity)],
+      ["sold", String(live)],
+      ["returned to the stock", String(returned)],
+      ["given back and offered again", String(givenBack)],
+      ...Object.entries(orders).map(
+        ([status, count]) => [`orders ${status}`, String(count)] as const,
+      ),
+    ],
+    checks,
+  );
+}
+
+/** What was counted, then what was judged. */
+export function describeTable(
+  figures: readonly (readonly [name: string, text: string])[],
+  checks: readonly Check[],
+): string {
   const lines = figures.map(([name, text]) => `  ${name.padEnd(NAME_WIDTH)} ${text}`);
   const judged = checks.map(({ name, found, isGood }) => {
     const mark = isGood ? picocolors.green("✓") : picocolors.red("✗");

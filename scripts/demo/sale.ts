@@ -1,8 +1,9 @@
 // `npm run demo:sale`: a crowd storms a sale, and afterwards everybody can see that exactly as many got one
-// as there were units. Ends with PASS or FAIL, also as the exit code.
+// as there were units. Ends with PASS or FAIL, also as the exit code. With `--strategy naive` the same crowd
+// storms a sale that is made wrong on purpose, and the FAIL is what it shows.
 import { parseArgs } from "node:util";
 import picocolors from "picocolors";
-import type { Sale } from "../../services/contracts/seckill.ts";
+import { type Sale, SALE_STRATEGIES, type SaleStrategy } from "../../services/contracts/seckill.ts";
 import { LauncherError } from "../launcher/launcher-error.ts";
 import { listenForStop } from "../launcher/stop-signals.ts";
 import { explain } from "../launcher/up.ts";
@@ -11,6 +12,8 @@ import { runCrowd } from "./buyers.ts";
 import { Connections } from "./connections.ts";
 import { type DemoPlatform, openDemoPlatform, VICTIMS, type Victim } from "./demo-platform.ts";
 import { type Admin, createCrowd, signInAdmin } from "./demo-sale.ts";
+import { describeNaive, isExact, runNaiveCrowd } from "./naive-crowd.ts";
+import { openNaiveSale } from "./naive-sale.ts";
 import { describeVerdict, type SaleView, watchSale } from "./sale-view.ts";
 import { judge } from "./verdict.ts";
 import { Witness } from "./witness.ts";
@@ -26,6 +29,11 @@ const BUYERS_MAX = 1_000_000;
 const RATE_MAX = 50_000;
 const SEED_MAX = 2 ** 31;
 const FORCED_EXIT_CODE = 130;
+/** `expectedFail`: the naive sale has sold too much, as it is there to show. */
+const EXIT_CODES = { pass: 0, fail: 1, expectedFail: 3 } as const;
+type Verdict = keyof typeof EXIT_CODES;
+/** `naive` is no strategy of the platform. */
+const STRATEGIES = [...SALE_STRATEGIES, "naive"] as const;
 
 interface Options {
   readonly units: number;
@@ -33,6 +41,7 @@ interface Options {
   readonly rate: number;
   readonly seed: number;
   readonly kill: Victim | undefined;
+  readonly strategy: SaleStrategy | "naive";
 }
 
 function readOptions(): Options {
@@ -43,13 +52,15 @@ function readOptions(): Options {
       rate: { type: "string", default: "4000" },
       seed: { type: "string", default: "1" },
       kill: { type: "string" },
+      strategy: { type: "string", default: "gate" },
     },
   });
-  const { kill } = values;
-  if (kill !== undefined && !isVictim(kill)) {
+  const strategy = oneOf("strategy", STRATEGIES, values.strategy);
+  const kill = values.kill === undefined ? undefined : oneOf("kill", VICTIMS, values.kill);
+  if (strategy === "naive" && kill !== undefined) {
     throw new LauncherError(
-      `--kill must be one of ${VICTIMS.join(", ")}.`,
-      "Example: --kill redis",
+      "--strategy naive has nothing that would survive a --kill.",
+      "Choose one of the two.",
     );
   }
   return {
@@ -58,11 +69,17 @@ function readOptions(): Options {
     rate: wholeNumber("rate", values.rate, RATE_MAX),
     seed: wholeNumber("seed", values.seed, SEED_MAX),
     kill,
+    strategy,
   };
 }
 
-function isVictim(word: string): word is Victim {
-  return (VICTIMS as readonly string[]).includes(word);
+function oneOf<Word extends string>(name: string, words: readonly Word[], given: string): Word {
+  const found = words.find((word) => word === given);
+  if (found !== undefined) return found;
+  throw new LauncherError(
+    `--${name} must be one of ${words.join(", ")}.`,
+    `Example: --${name} ${words[0] ?? ""}`,
+  );
 }
 
 function wholeNumber(name: string, text: string, max: number): number {
@@ -74,7 +91,7 @@ function wholeNumber(name: string, text: string, max: number): number {
   );
 }
 
-async function main(): Promise<boolean> {
+async function main(): Promise<Verdict> {
   const options = readOptions();
   const platform = await openDemoPlatform();
   listenForStop({
@@ -84,15 +101,40 @@ async function main(): Promise<boolean> {
   try {
     // Asked before anything is sold: a victim that cannot come back is no demonstration.
     if (options.kill !== undefined) platform.pidOf(options.kill);
-    return await demonstrate(platform, options);
+    const { strategy } = options;
+    if (strategy === "naive") return await demonstrateNaive(platform, options);
+    return (await demonstrate(platform, { ...options, strategy })) ? "pass" : "fail";
   } finally {
     await platform.stop();
   }
 }
 
-async function demonstrate(platform: DemoPlatform, options: Options): Promise<boolean> {
+async function demonstrateNaive(
+  { settings }: DemoPlatform,
+  { units, buyers, rate, seed }: Options,
+): Promise<Verdict> {
+  const { MYSQL_URL: mysqlUrl, NAMESPACE: namespace, ORDER_PAYMENT_WINDOW_MS } = settings;
+  const paymentWindowMs = ORDER_PAYMENT_WINDOW_MS;
+  const plans = planCrowd({ buyers, ratePerS: rate, seed, paymentWindowMs });
+  const sale = await openNaiveSale({ mysqlUrl, namespace, units });
+  try {
+    console.log(
+      `\n  ${buyers} buyers for ${units} units, seed ${seed}, straight on the database: read, then write\n`,
+    );
+    const result = await runNaiveCrowd(sale, plans, units);
+    console.log(describeNaive(result));
+    return isExact(result) ? "pass" : "expectedFail";
+  } finally {
+    await sale.close();
+  }
+}
+
+async function demonstrate(
+  platform: DemoPlatform,
+  options: Options & { readonly strategy: SaleStrategy },
+): Promise<boolean> {
   const { url, settings } = platform;
-  const { units, buyers, rate, seed } = options;
+  const { units, buyers, rate, seed, strategy } = options;
   const paymentWindowMs = settings.ORDER_PAYMENT_WINDOW_MS;
   const plans = planCrowd({ buyers, ratePerS: rate, seed, paymentWindowMs });
   const firstBuyer = Math.floor(Date.now() / 1_000) * BUYERS_MAX;
@@ -104,9 +146,9 @@ async function demonstrate(platform: DemoPlatform, options: Options): Promise<bo
   const afterwards = new Connections({ ...from, sockets: SOCKETS.afterwards });
   const witness = new Witness();
   const admin = await signInAdmin(url, settings);
-  const sale = await admin.openSale(units, `Demo ${new Date().toISOString()}`);
+  const sale = await admin.openSale({ units, strategy, title: `Demo ${new Date().toISOString()}` });
   console.log(
-    `\n  ${buyers} buyers for ${units} units, seed ${seed}; watch it at ${picocolors.cyan(`${url}/live/${sale.id}`)}\n`,
+    `\n  ${buyers} buyers for ${units} units, strategy ${strategy}, seed ${seed}; watch it at ${picocolors.cyan(`${url}/live/${sale.id}`)}\n`,
   );
   const reader = readAlong(admin, sale);
   const view = watchSale({ witness, ...reader, waiting: () => connections.waiting });
@@ -216,8 +258,8 @@ function killWhen(
 }
 
 try {
-  const isPassed = await main();
-  process.exit(isPassed ? 0 : 1);
+  const verdict = await main();
+  process.exit(EXIT_CODES[verdict]);
 } catch (error) {
   explain(error);
   process.exit(error instanceof LauncherError ? error.exitCode : 1);

@@ -34,8 +34,8 @@ export const STORED_SALE_STATUSES = [
 export type StoredSaleStatus = (typeof STORED_SALE_STATUSES)[number];
 
 /** `gate`: Redis decides who may try to commit. `database`: the commit alone decides. */
-const STRATEGIES = ["gate", "database"] as const;
-export type SaleStrategy = (typeof STRATEGIES)[number];
+export const SALE_STRATEGIES = ["gate", "database"] as const;
+export type SaleStrategy = (typeof SALE_STRATEGIES)[number];
 
 export const Sale = Type.Object({
   id: Id,
@@ -136,7 +136,7 @@ export const seckillContract = defineContract({
       end_at: Timestamp,
       title: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
       pass_required: Type.Optional(Type.Boolean()),
-      strategy: Type.Optional(Type.Union(STRATEGIES.map((one) => Type.Literal(one)))),
+      strategy: Type.Optional(Type.Union(SALE_STRATEGIES.map((one) => Type.Literal(one)))),
     }),
     result: Sale,
     auth: "admin",

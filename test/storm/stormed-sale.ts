@@ -57,7 +57,8 @@ export class StormedSale {
 
   /** Published; it opens in a moment. Errors: those of the shop. */
   static async open(stage: Stage, options: SaleOptions): Promise<StormedSale> {
-    const sale = await stage.admin.openSale(options.units, options.title);
+    const { units, title } = options;
+    const sale = await stage.admin.openSale({ units, title });
     return new StormedSale(stage, sale, options);
   }
 
