@@ -56,6 +56,17 @@ export function planCrowd(shape: CrowdShape): readonly BuyerPlan[] {
   return plans.sort((left, right) => left.arrivesMs - right.arrivesMs);
 }
 
+/**
+ * The same crowd where nobody waits for the window's end: late payers abandon their orders, and who
+ * found nothing does not come back.
+ */
+export function withoutWaiting(plans: readonly BuyerPlan[]): readonly BuyerPlan[] {
+  return plans.map((plan) => {
+    const paysAfterMs = plan.persona === "late payer" ? undefined : plan.paysAfterMs;
+    return { ...plan, paysAfterMs, comesBackAfterMs: undefined };
+  });
+}
+
 interface Draw {
   readonly index: number;
   readonly random: () => number;

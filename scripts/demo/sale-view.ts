@@ -59,8 +59,11 @@ function drawBlock(watched: Watched): SaleView {
 
 function printLines(watched: Watched): SaleView {
   const rate = createRate(watched.witness);
+  let last = "";
   const timer = setInterval(() => {
-    console.log(`  ${lineOf(watched, rate())}`);
+    const line = lineOf(watched, rate());
+    if (line !== last) console.log(`  ${line}`);
+    last = line;
   }, LINE_INTERVAL_MS);
   return {
     say: (text) => {

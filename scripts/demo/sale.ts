@@ -3,11 +3,12 @@
 // storms a sale that is made wrong on purpose, and the FAIL is what it shows.
 import { parseArgs } from "node:util";
 import picocolors from "picocolors";
+import { MINUTE_MS } from "../../services/kernel/clock.ts";
 import { type Sale, SALE_STRATEGIES, type SaleStrategy } from "../../services/contracts/seckill.ts";
 import { LauncherError } from "../launcher/launcher-error.ts";
 import { listenForStop } from "../launcher/stop-signals.ts";
 import { explain } from "../launcher/up.ts";
-import { planCrowd } from "./buyer-plan.ts";
+import { planCrowd, withoutWaiting } from "./buyer-plan.ts";
 import { runCrowd } from "./buyers.ts";
 import { Connections } from "./connections.ts";
 import { type DemoPlatform, openDemoPlatform, VICTIMS, type Victim } from "./demo-platform.ts";
@@ -15,7 +16,7 @@ import { type Admin, createCrowd, signInAdmin } from "./demo-sale.ts";
 import { describeNaive, isExact, runNaiveCrowd } from "./naive-crowd.ts";
 import { openNaiveSale } from "./naive-sale.ts";
 import { describeVerdict, type SaleView, watchSale } from "./sale-view.ts";
-import { judge } from "./verdict.ts";
+import { judge, waitsForUnpaid } from "./verdict.ts";
 import { Witness } from "./witness.ts";
 
 /** Connections of those who want to buy, and of those who have bought. */
@@ -136,7 +137,9 @@ async function demonstrate(
   const { url, settings } = platform;
   const { units, buyers, rate, seed, strategy } = options;
   const paymentWindowMs = settings.ORDER_PAYMENT_WINDOW_MS;
-  const plans = planCrowd({ buyers, ratePerS: rate, seed, paymentWindowMs });
+  const crowdPlans = planCrowd({ buyers, ratePerS: rate, seed, paymentWindowMs });
+  const isPatient = waitsForUnpaid(paymentWindowMs);
+  const plans = isPatient ? crowdPlans : withoutWaiting(crowdPlans);
   const firstBuyer = Math.floor(Date.now() / 1_000) * BUYERS_MAX;
   const people = createCrowd(settings.JWT_SECRET, firstBuyer);
   const crowd = Array.from({ length: buyers }, (_, index) => people(index));
@@ -150,6 +153,7 @@ async function demonstrate(
   console.log(
     `\n  ${buyers} buyers for ${units} units, strategy ${strategy}, seed ${seed}; watch it at ${picocolors.cyan(`${url}/live/${sale.id}`)}\n`,
   );
+  if (!isPatient) console.log(picocolors.dim(`  ${impatience(paymentWindowMs)}\n`));
   const reader = readAlong(admin, sale);
   const view = watchSale({ witness, ...reader, waiting: () => connections.waiting });
   const opensMs = performance.now() + Date.parse(sale.start_at) - Date.parse(sale.server_time);
@@ -179,6 +183,11 @@ async function demonstrate(
   console.log(describeVerdict(audit, checks));
   console.log(isPassed ? picocolors.green("PASS") : picocolors.red("FAIL"));
   return isPassed;
+}
+
+function impatience(paymentWindowMs: number): string {
+  const minutes = Math.round(paymentWindowMs / MINUTE_MS);
+  return `The shop that runs lets people pay for ${minutes} minutes, so unpaid orders are not waited for; stop it, and a demonstration starts one with a short window.`;
 }
 
 /** Where the shop does not believe what we say of our buyers' addresses, they come from many of ours. */

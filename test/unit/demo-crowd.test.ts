@@ -1,7 +1,12 @@
 // The simulated crowd and its witness, with nothing running.
 import assert from "node:assert/strict";
 import { parseAnswer, requestText } from "../../scripts/bench/http-socket.ts";
-import { PERSONAS, planCrowd, seededRandom } from "../../scripts/demo/buyer-plan.ts";
+import {
+  PERSONAS,
+  planCrowd,
+  seededRandom,
+  withoutWaiting,
+} from "../../scripts/demo/buyer-plan.ts";
 import { Witness } from "../../scripts/demo/witness.ts";
 
 const SHAPE = { buyers: 4_000, ratePerS: 1_000, seed: 7, paymentWindowMs: 8_000 };
@@ -29,6 +34,19 @@ describe("a simulated crowd", () => {
       else if (persona === "late payer") assert.ok((paysAfterMs ?? 0) > SHAPE.paymentWindowMs);
       else assert.ok((paysAfterMs ?? Infinity) < SHAPE.paymentWindowMs);
     }
+  });
+
+  it("can be told not to wait for the window's end", () => {
+    const plans = planCrowd(SHAPE);
+    const hasty = withoutWaiting(plans);
+    assert.deepEqual(
+      hasty.map(({ index, arrivesMs }) => [index, arrivesMs]),
+      plans.map(({ index, arrivesMs }) => [index, arrivesMs]),
+    );
+    for (const { paysAfterMs = 0, comesBackAfterMs = 0 } of hasty) {
+      assert.ok(paysAfterMs < SHAPE.paymentWindowMs && comesBackAfterMs === 0);
+    }
+    assert.ok(hasty.some(({ paysAfterMs }) => paysAfterMs !== undefined));
   });
 
   it("draws evenly", () => {
