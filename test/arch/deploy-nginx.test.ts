@@ -1,19 +1,12 @@
 // The reverse proxy's file in the real nginx, in front of a listener that tells what reached it.
 import assert from "node:assert/strict";
-import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
-import { type AddressInfo, createServer as createTcpServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { promisify } from "node:util";
-import { ERROR_CATALOGUE, errorCode, type ErrorSlug } from "../../services/contracts/errors.ts";
+import type { AddressInfo } from "node:net";
 import { eventually } from "../support/eventually.ts";
-import { INSTALL_TIMEOUT_MS, programPath } from "../support/program.ts";
-import { readRoot } from "../support/source.ts";
+import { INSTALL_TIMEOUT_MS } from "../support/program.ts";
+import { assertRefusal, refusalOf, ReverseProxy } from "../support/reverse-proxy.ts";
 
-const run = promisify(execFile);
 const LOOPBACK = "127.0.0.1";
 const CONNECTIONS_ALLOWED = 500;
 const UP_TIMEOUT_MS = 5_000;
@@ -25,22 +18,11 @@ interface Arrived {
   readonly port: number | undefined;
 }
 
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, LOOPBACK);
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
 describe("nginx.conf in front of a gateway", function () {
   this.timeout(INSTALL_TIMEOUT_MS);
-  const folder = mkdtempSync(join(tmpdir(), "flash-sale-nginx-"));
-  const config = join(folder, "nginx.conf");
   const arrived: Arrived[] = [];
   let upstream: Server;
-  let nginx: ChildProcess;
+  let nginx: ReverseProxy;
   let base = "";
   let endStream = (): void => undefined;
 
@@ -58,33 +40,15 @@ describe("nginx.conf in front of a gateway", function () {
       response.end("x");
     }).listen(0, LOOPBACK);
     await once(upstream, "listening");
-    const port = await freePort();
-    base = `http://${LOOPBACK}:${port}`;
-    const text = readRoot("deploy/nginx/nginx.conf")
-      .replace("edge:8080", `${LOOPBACK}:${(upstream.address() as AddressInfo).port}`)
-      .replace("listen 8080", `listen ${LOOPBACK}:${port}`)
-      .replaceAll("/tmp/", `${folder}/`)
-      .replace("access_log /dev/stdout shop", `access_log ${folder}/access.log shop`)
-      .replace("error_log /dev/stderr", `error_log ${folder}/error.log`);
-    writeFileSync(config, text);
-    const program = await programPath("nginx");
-    await run(program, ["-t", "-c", config]);
-    // Started by root its workers would be another user, for whom the folder is closed.
-    const user = process.getuid?.() === 0 ? " user root;" : "";
-    nginx = spawn(program, ["-c", config, "-g", `daemon off;${user}`], { stdio: "ignore" });
-    await eventually(async () => (await fetch(`${base}/livez`)).ok, {
-      timeoutMs: UP_TIMEOUT_MS,
-      what: "nginx answers",
-    });
+    nginx = await ReverseProxy.start((upstream.address() as AddressInfo).port);
+    base = nginx.url;
   });
 
   after(async () => {
     endStream();
-    nginx.kill("SIGTERM");
-    if (nginx.exitCode === null) await once(nginx, "exit");
+    await nginx.stop();
     upstream.closeAllConnections();
     upstream.close();
-    rmSync(folder, { recursive: true, force: true });
   });
 
   it("tells the client's address itself and drops what the client claims", async () => {
@@ -123,8 +87,7 @@ describe("nginx.conf in front of a gateway", function () {
     const before = arrived.length;
     const body = "x".repeat(LARGER_THAN_ALLOWED);
     const answer = await fetch(`${base}/api/v1/orders`, { method: "POST", body });
-    assert.equal(answer.status, 413);
-    await assertEnvelope(answer, "BODY_TOO_LARGE");
+    assertRefusal(await refusalOf(answer), "BODY_TOO_LARGE");
     assert.equal(arrived.length, before);
   });
 
@@ -137,7 +100,7 @@ describe("nginx.conf in front of a gateway", function () {
     const refused = streams.filter(({ status }) => status === 429);
     assert.ok(refused.length >= 20, `${refused.length} refused`);
     assert.equal(refused[0]!.headers.get("retry-after"), "1");
-    await assertEnvelope(refused[0]!, "RATE_LIMITED");
+    assertRefusal(await refusalOf(refused[0]!), "RATE_LIMITED");
     for (const { body, bodyUsed } of streams) if (!bodyUsed) await body?.cancel();
   });
 
@@ -151,17 +114,6 @@ describe("nginx.conf in front of a gateway", function () {
       },
       { timeoutMs: UP_TIMEOUT_MS, what: "nginx answers 503" },
     );
-    await assertEnvelope(answer, "SERVICE_UNAVAILABLE");
+    assertRefusal(await refusalOf(answer), "SERVICE_UNAVAILABLE");
   });
 });
-
-async function assertEnvelope(answer: Response, slug: ErrorSlug): Promise<void> {
-  assert.match(answer.headers.get("content-type") ?? "", /^application\/json/);
-  assert.deepEqual(await answer.json(), {
-    code: errorCode(slug),
-    error: slug,
-    message: ERROR_CATALOGUE[slug].message,
-    details: null,
-    request_id: answer.headers.get("x-request-id"),
-  });
-}

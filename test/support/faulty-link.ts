@@ -30,6 +30,8 @@ export interface FaultyLink {
   /** The server's URL with this link's address. */
   readonly url: string;
   readonly port: number;
+  /** Connections that have been opened through it so far. */
+  readonly accepted: number;
   /** Bytes stop in both directions; connections stay open and new ones are accepted. */
   freeze(): void;
   /** Bytes of one direction stop and pass late, in their order, after mend(). */
@@ -63,6 +65,9 @@ export async function faultyLink(
   return {
     url: target.href,
     port,
+    get accepted() {
+      return link.accepted;
+    },
     freeze: () => {
       link.hold("requests");
       link.hold("replies");
@@ -88,6 +93,7 @@ class Link {
   readonly #passage: Record<Direction, Passage> = { requests: "open", replies: "open" };
   #toll: Toll = {};
   #isCut = false;
+  #accepted = 0;
 
   constructor(host: string, targetPort: number) {
     this.#host = host;
@@ -98,6 +104,10 @@ class Link {
     this.#server.listen(0, host);
     await once(this.#server, "listening");
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  get accepted(): number {
+    return this.#accepted;
   }
 
   hold(direction: Direction): void {
@@ -146,6 +156,7 @@ class Link {
       client.resetAndDestroy();
       return;
     }
+    this.#accepted += 1;
     const upstream = connect(this.#targetPort, this.#host);
     client.setNoDelay(true);
     upstream.setNoDelay(true);
