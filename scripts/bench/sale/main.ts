@@ -43,11 +43,12 @@ async function main(): Promise<void> {
 }
 
 async function run(stage: Stage, options: SaleBenchOptions): Promise<SaleBenchResult> {
-  const { rounds, sizes } = options;
+  const { sizes } = options;
   const idleUsPerS = await measureIdle(stage);
   const cases = await Cases.prepare(stage, sizes, idleUsPerS);
   const before = stage.memory();
   const { samples, loads } = await measureRounds(cases, options);
+  const rounds = loads.length;
   const big = await sellBigSale(stage, sizes, (slice) => {
     console.log(`big sale: ${slice.soldBefore} sold before, ${cpuOf(slice).toFixed(1)} us`);
   });
@@ -82,18 +83,37 @@ async function measureRounds(
   cases: Cases,
   { rounds, only }: SaleBenchOptions,
 ): Promise<Pick<SaleBenchResult, "samples" | "loads">> {
-  const samples = new Map<CaseName, SaleSample[]>();
+  const done: ReadonlyMap<CaseName, SaleSample>[] = [];
   const loads: number[] = [];
-  for (let round = 1; round <= rounds; round += 1) {
-    loads.push(loadavg()[0] ?? 0);
-    for (const name of only) {
-      const sample = await takeSample(cases, name);
-      samples.set(name, [...(samples.get(name) ?? []), sample]);
-      const rate = sample.perSecond.toFixed(0);
-      console.log(`round ${round} ${name.padEnd(15)} ${cpuOf(sample).toFixed(1)} us  ${rate}/s`);
+  while (done.length < rounds) {
+    const load = loadavg()[0] ?? 0;
+    try {
+      done.push(await measureRound(cases, only, done.length + 1));
+    } catch (error) {
+      // Half a round has nothing to be compared with; the whole ones are kept.
+      if (done.length === 0) throw error;
+      console.log(`round ${done.length + 1} is given up: ${String(error)}`);
+      break;
     }
+    loads.push(load);
   }
-  return { samples: Object.fromEntries(samples), loads };
+  const samplesOf = (name: CaseName) => done.flatMap((round) => round.get(name) ?? []);
+  return { samples: Object.fromEntries(only.map((name) => [name, samplesOf(name)])), loads };
+}
+
+async function measureRound(
+  cases: Cases,
+  only: readonly CaseName[],
+  round: number,
+): Promise<ReadonlyMap<CaseName, SaleSample>> {
+  const samples = new Map<CaseName, SaleSample>();
+  for (const name of only) {
+    const sample = await takeSample(cases, name);
+    samples.set(name, sample);
+    const rate = sample.perSecond.toFixed(0);
+    console.log(`round ${round} ${name.padEnd(15)} ${cpuOf(sample).toFixed(1)} us  ${rate}/s`);
+  }
+  return samples;
 }
 
 /** On a busy machine a limit of the product may be met: what went wrong is taken again, and told. */
