@@ -100,6 +100,17 @@ export const SETTINGS = Type.Object({
     pattern: "^[A-Za-z0-9+/]*={0,2}$",
     secret: true,
   }),
+  API_CLIENT_SECRET: Type.String({
+    description: "Key that the secrets of API clients are made from; empty: no signed requests",
+    default: "",
+    pattern: "^(.{32,})?$",
+    secret: true,
+  }),
+  SIGNED_ROUTES: Type.String({
+    description:
+      "Routes that answer signed requests only, such as POST /payments/:id/refund, comma separated",
+    default: "",
+  }),
   ADMIN_EMAIL: Type.String({
     description: "E-mail of the first admin",
     format: "email",

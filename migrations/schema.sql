@@ -1047,8 +1047,8 @@ CREATE TABLE `rules` (
   PRIMARY KEY (`kind`,`target`,`user_id`),
   UNIQUE KEY `rules_seq` (`seq`),
   KEY `rules_expiry` (`expires_at`),
-  CONSTRAINT `rules_kind_known` CHECK (`kind` in ('degrade_browsing','stop_orders','pause_sale','disable_channel','blocked','invited','limit_sku')),
-  CONSTRAINT `rules_source_known` CHECK (`source` in ('admin','trigger','expiry'))
+  CONSTRAINT `rules_source_known` CHECK (`source` in ('admin','trigger','expiry')),
+  CONSTRAINT `rules_kind_known` CHECK (`kind` in ('degrade_browsing','stop_orders','pause_sale','disable_channel','blocked','invited','limit_sku','api_client'))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 
 CREATE TABLE `rule_changes` (

@@ -33,6 +33,8 @@ export interface RuleBoard {
   refusalOfOrder(userId: string): ErrorSlug | undefined;
   /** The line with more units than its SKU's limit per order, and that limit. */
   lineOverLimit(lines: readonly OrderLine[]): { skuId: string; perOrder: number } | undefined;
+  /** Number of the change that made an API client's secret; undefined for one that is not let in. */
+  versionOfClient(keyId: string): number | undefined;
   start(): void;
   stop(): void;
   /** Reads what has changed, at once. Never rejects. */
@@ -49,6 +51,7 @@ class Board implements RuleBoard {
   readonly #blocked = new Set<string>();
   readonly #invited = new Map<string, Set<string>>();
   readonly #limits = new Map<string, number>();
+  readonly #clients = new Map<string, number>();
   #lastSeq = 0;
   /** Monotonic time of the last successful reading. */
   #readAtMs: number | undefined;
@@ -92,6 +95,10 @@ class Board implements RuleBoard {
       if (perOrder !== undefined && count > perOrder) return { skuId, perOrder };
     }
     return undefined;
+  }
+
+  versionOfClient(keyId: string): number | undefined {
+    return this.#clients.get(keyId);
   }
 
   start(): void {
@@ -138,9 +145,9 @@ class Board implements RuleBoard {
     this.#lastSeq = Math.max(this.#lastSeq, seq);
     if (kind === "blocked") put(this.#blocked, userId, isOn);
     else if (kind === "invited") this.#invite(target, userId, isOn);
-    else if (kind !== "limit_sku") put(this.#on.get(kind), target, isOn);
-    else if (isOn && value !== null) this.#limits.set(target, value);
-    else this.#limits.delete(target);
+    else if (kind === "limit_sku") putNumber(this.#limits, target, isOn ? value : null);
+    else if (kind === "api_client") putNumber(this.#clients, target, isOn ? seq : null);
+    else put(this.#on.get(kind), target, isOn);
   }
 
   /** A sale whose last invitation was taken back is open to everybody again. */
@@ -164,4 +171,9 @@ class Board implements RuleBoard {
 function put(set: Set<string> | undefined, value: string, isIn: boolean): void {
   if (isIn) set?.add(value);
   else set?.delete(value);
+}
+
+function putNumber(map: Map<string, number>, key: string, value: number | null): void {
+  if (value === null) map.delete(key);
+  else map.set(key, value);
 }

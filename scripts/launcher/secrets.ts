@@ -25,6 +25,7 @@ const MAKERS = {
   AUDIT_SIGNING_KEY: makeSigningKey,
   PAYMENT_WEBHOOK_SECRET: () => `whsec_${randomBytes(KEY_BYTES).toString("base64")}`,
   DATABASE_SECRET: makeKey,
+  API_CLIENT_SECRET: makeKey,
   ADMIN_PASSWORD: makeLoginPassword,
   DEMO_PASSWORD: makeLoginPassword,
   REDIS_PASSWORD: randomPassword,
@@ -42,6 +43,7 @@ export const SETTING_SECRETS = [
   "AUDIT_SIGNING_KEY",
   "PAYMENT_WEBHOOK_SECRET",
   "DATABASE_SECRET",
+  "API_CLIENT_SECRET",
   "ADMIN_PASSWORD",
 ] as const satisfies readonly SecretName[];
 

@@ -32,6 +32,14 @@ export const ERROR_CATALOGUE = {
   AUTH_TOKEN_REUSED: row(401, 5, "The refresh token was used before; all its sessions are ended."),
   AUTH_RESET_INVALID: row(401, 6, "The reset token is not valid."),
   WEBHOOK_SIGNATURE_INVALID: row(401, 7, "The signature of the callback is not valid."),
+  SIGNATURE_REQUIRED: row(401, 10, "This operation answers signed requests only."),
+  SIGNATURE_INVALID: row(401, 11, "The signature of the request is not valid."),
+  SIGNATURE_EXPIRED: row(
+    401,
+    12,
+    "The signature was made too long ago, or by a clock ahead of ours.",
+  ),
+  SIGNATURE_REPLAYED: row(401, 13, "This signature was used before."),
 
   FORBIDDEN: row(403, 1, "Your role does not allow this."),
   SECKILL_PASS_REQUIRED: row(403, 2, "This sale needs a valid purchase pass."),
@@ -74,6 +82,7 @@ export const ERROR_CATALOGUE = {
   PAYMENT_CHANNEL_DISABLED: row(409, 31, "This payment channel is closed at the moment.", true),
   BUYER_LIST_FULL: row(409, 32, "The lists of buyers are full."),
   SECKILL_SALES_FULL: row(409, 33, "As many sales run as can run at once; close one first."),
+  API_CLIENT_LIST_FULL: row(409, 40, "There are too many API clients."),
 
   BODY_TOO_LARGE: row(413, 1, "The request body is too large."),
   URL_TOO_LONG: row(414, 1, "The URL is too long."),

@@ -1,5 +1,5 @@
-// Contract of what an operator changes while the shop runs: switches, lists of buyers, limits. All of
-// them are rules in the database; every node follows them within a second, and every change is kept
+// Contract of what an operator changes while the shop runs: switches, lists of buyers, limits, API
+// clients. All of them are rules in the database; every node follows them within a second, and every change is kept
 // with who made it, when and why.
 import { type Static, Type } from "@sinclair/typebox";
 import { Id, Nullable, PAGE_PARAMS, Page, Strict, Timestamp } from "../kernel/schema.ts";
@@ -23,13 +23,15 @@ export type SwitchName = (typeof SWITCHES)[number];
 export const BUYER_LISTS = ["blocked", "invited"] as const;
 export type BuyerList = (typeof BUYER_LISTS)[number];
 
-export const RULE_KINDS = [...SWITCHES, ...BUYER_LISTS, "limit_sku"] as const;
+export const RULE_KINDS = [...SWITCHES, ...BUYER_LISTS, "limit_sku", "api_client"] as const;
 export type RuleKind = (typeof RULE_KINDS)[number];
 
 /** Users in one change of a list. */
 export const LIST_CHANGE_MAX = 1_000;
 /** Users on all lists together: every node keeps them in memory. */
 export const LISTED_USERS_MAX = 100_000;
+/** API clients that are let in. */
+export const API_CLIENTS_MAX = 1_000;
 /** Rules that a node is told at once. */
 export const RULES_PAGE_MAX = 1_000;
 /** Days a switch may be on before it goes off by itself. */
@@ -99,11 +101,23 @@ export const PurchaseLimit = Type.Object({
 });
 export type PurchaseLimit = Static<typeof PurchaseLimit>;
 
+export const ApiClient = Type.Object({
+  /** Chosen by the admin; `keyid` of its signatures. */
+  key_id: Type.String(),
+  is_active: Type.Boolean(),
+  /** Number of the change that made its secret. */
+  version: Type.Integer(),
+  reason: Type.String(),
+  changed_by: Nullable(Id),
+  changed_at: Timestamp,
+});
+export type ApiClient = Static<typeof ApiClient>;
+
 /** One rule as a node is told of it. */
 export const Rule = Type.Object({
   seq: Type.Integer(),
   kind: oneOf(RULE_KINDS),
-  /** Sale, channel or SKU; empty for the whole shop. */
+  /** Sale, channel, SKU or API client; empty for the whole shop. */
   target: Type.String(),
   /** The buyer of a list; empty otherwise. */
   user_id: Type.String(),
@@ -211,6 +225,35 @@ export const operationsContract = defineContract({
       method: "PUT",
       path: "/admin/purchase-limits/:sku_id",
       summary: "Limit the units of a SKU in one order; null takes the limit away",
+      ...TAG,
+    },
+  },
+  listApiClients: {
+    params: Strict({ ...PAGE_PARAMS }),
+    result: Page(ApiClient),
+    auth: "admin",
+    idempotent: true,
+    rest: {
+      method: "GET",
+      path: "/admin/api-clients",
+      summary: "Programs that may sign their requests, and those that no longer may",
+      ...TAG,
+    },
+  },
+  setApiClient: {
+    params: Strict({
+      key_id: Type.String({ pattern: "^[A-Za-z0-9_-]{3,40}$" }),
+      is_active: Type.Boolean(),
+      reason: Reason,
+    }),
+    result: ApiClient,
+    auth: "admin",
+    idempotent: true,
+    rest: {
+      method: "PUT",
+      path: "/admin/api-clients/:key_id",
+      summary:
+        "Give an API client a new secret, shown in this answer only, or revoke it; in force on all nodes within a second",
       ...TAG,
     },
   },

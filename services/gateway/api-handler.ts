@@ -17,6 +17,7 @@ import { factsOf } from "./request-observer.ts";
 import { rankOf, type Shedding } from "./shedding.ts";
 import type { LimitRule, RateLimiter, Subject, TightestLimit } from "./rate-limit.ts";
 import { idempotencyHeaders } from "./request.ts";
+import type { RequestSignatures } from "./request-signatures.ts";
 import type { PublicRoute } from "./route-table.ts";
 
 export interface ApiRequest extends IncomingMessage {
@@ -40,6 +41,7 @@ export interface ApiParts {
   readonly addressOf: ClientAddress;
   readonly shedding: Shedding;
   readonly limiter: RateLimiter;
+  readonly signatures: RequestSignatures;
   readonly limits: { readonly user: LimitRule; readonly ip: LimitRule; readonly node: LimitRule };
   readonly rules: Pick<RuleBoard, "isKnown">;
   readonly grey: GreyRelease;
@@ -80,6 +82,9 @@ async function answer(
   );
   const caller = await admit(parts, route, request, { response, clientIp });
   const body = await readBody(request, route.rest);
+  // A HEAD is routed as a GET; what was signed is what was sent.
+  const method = factsOf(response)?.method ?? request.method ?? "";
+  await parts.signatures.check(route, { request, method, body: body.raw });
   const meta: CallMeta = request.$ctx.meta;
   meta.clientIp = clientIp;
   if (caller.token !== undefined) meta.token = caller.token;

@@ -1,10 +1,12 @@
 // Answers that need more than one service. The gateway is the only place above all of them, so it
-// joins a product with its stock; nothing is decided here.
+// joins a product with its stock, and an API client with its secret; nothing is decided here.
 import { type CommitQueue, createCommitQueue } from "../../mixins/database/commit-queue.ts";
 import type { Log } from "../../mixins/log.ts";
 import type { PlatformCallContext } from "../../mixins/service.ts";
+import { clientSecret } from "../../mixins/signing/request-signature.ts";
 import { call, type ActionResult } from "../contracts/actions.ts";
 import { AVAILABILITY_SKUS_MAX } from "../contracts/inventory.ts";
+import type { ApiClient } from "../contracts/operations.ts";
 import type { Product } from "../contracts/product.ts";
 import { must } from "../kernel/assert.ts";
 import { SECOND_MS } from "../kernel/clock.ts";
@@ -25,7 +27,16 @@ interface Page {
 
 type Availability = ReadonlyMap<string, number>;
 
-export function createCompositions(log: Log): Readonly<Record<string, Composition>> {
+export interface CompositionParts {
+  readonly log: Log;
+  /** The key that secrets of API clients are made from; empty = there are none. */
+  readonly shopKey: string;
+}
+
+export function createCompositions({
+  log,
+  shopKey,
+}: CompositionParts): Readonly<Record<string, Composition>> {
   const pages: CommitQueue<Page, Availability> = createCommitQueue({
     name: "gateway.availability",
     batchSizeMax: PAGES_AT_ONCE_MAX,
@@ -74,7 +85,18 @@ export function createCompositions(log: Log): Readonly<Record<string, Compositio
     return one(ctx, result.product);
   }
 
+  /** Made here, the secret crosses no wire but the admin's. */
+  function withSecret(_ctx: PlatformCallContext, client: ApiClient) {
+    const { key_id: keyId, version, is_active: isActive } = client;
+    const isGiven = isActive && shopKey !== "";
+    return Promise.resolve({
+      ...client,
+      secret: isGiven ? clientSecret(shopKey, keyId, version) : null,
+    });
+  }
+
   return {
+    "operations.setApiClient": withSecret,
     "product.get": one,
     "product.update": one,
     "product.putOnShelf": one,

@@ -24,6 +24,7 @@ import { parseQuery } from "./query.ts";
 import { createRateLimiter, limitRules } from "./rate-limit.ts";
 import { createRateLimitStore } from "./rate-limit.store.ts";
 import { createRequestObserver } from "./request-observer.ts";
+import { wireRequestSignatures } from "./request-signatures.ts";
 import { nameRequest, REST_TRACING } from "./request-span.ts";
 import { createRootHandlers, docsAssetsFolder, rootMethods } from "./root-routes.ts";
 import { allowedMethods, API_PREFIX, publicRoutes, type PublicRoute } from "./route-table.ts";
@@ -46,8 +47,9 @@ interface GatewayService {
 export function wire(node: PlatformNode): ServiceSchema {
   const { settings, broker, clock, log, metrics } = node;
   const sessions = createSessions({ broker, clock, log });
-  const sales = createSaleEntrance(node, sessions);
   const routes = publicRoutes();
+  const signatures = wireRequestSignatures(node, routes);
+  const sales = createSaleEntrance(node, sessions, signatures);
   const handler = createApiHandler({
     authenticate: createAuthenticate(node.tokens, sessions),
     addressOf: createClientAddress(settings.TRUSTED_PROXIES),
@@ -58,10 +60,11 @@ export function wire(node: PlatformNode): ServiceSchema {
       onRefused: (rule) => metrics.increment("app_rate_limited_total", { rule }),
     }),
     limits: limitRules(node),
+    signatures,
     rules: node.rules,
     grey: createGreyRelease(settings),
     shelf: createShelf({ clock, isDegraded: () => node.rules.isOn("degrade_browsing") }),
-    compositions: createCompositions(log),
+    compositions: createCompositions({ log, shopKey: settings.API_CLIENT_SECRET }),
     fallbacks: FALLBACKS,
     own: { ...ownActions(node), ...sales.own },
   });

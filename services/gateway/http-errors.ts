@@ -8,6 +8,7 @@ import {
   type ErrorSlug,
   errorSlug,
 } from "../contracts/errors.ts";
+import { ACCEPTED_SIGNATURE } from "../../mixins/signing/request-signature.ts";
 import { DEGRADED_PAGE } from "./degraded-page.ts";
 import { RETRY_AFTER_S } from "./limits.ts";
 
@@ -89,8 +90,14 @@ function wantsPage({ headers: { accept } }: IncomingMessage): boolean {
   return accept?.trimStart().startsWith("text/html") === true;
 }
 
+/** No scheme of the registry fits; RFC 9421 leaves the name to the server. */
+const SIGN_HEADERS = { "WWW-Authenticate": 'Signature realm="shop"' } as const;
+
 function errorHeaders(slug: ErrorSlug, details: unknown): Record<string, string> {
   const { status } = ERROR_CATALOGUE[slug];
+  if (slug === "SIGNATURE_REQUIRED")
+    return { ...SIGN_HEADERS, "Accept-Signature": ACCEPTED_SIGNATURE };
+  if (slug.startsWith("SIGNATURE_")) return SIGN_HEADERS;
   if (status === 401) return { "WWW-Authenticate": 'Bearer realm="shop"' };
   if (status !== 429 && status !== 503 && slug !== "IDEMPOTENCY_IN_PROGRESS") return {};
   const { retry_after_s: asked, limit } = (details ?? {}) as Record<string, unknown>;

@@ -1,7 +1,7 @@
 // The error answers of the OpenAPI document: one response per status, with an example that is made
 // as a real answer is made, and which of them an operation can give.
 import { Type } from "@sinclair/typebox";
-import type { ActionContract, RestBinding } from "../contracts/contract.ts";
+import type { ActionContract } from "../contracts/contract.ts";
 import { ERROR_CATALOGUE, type ErrorSlug } from "../contracts/errors.ts";
 import { errorBody } from "./http-errors.ts";
 
@@ -13,8 +13,9 @@ export const ERROR_SCHEMA = Type.Object({
   request_id: Type.String(),
 });
 
-/** What any operation can answer: refusals of the listener and of the edge, and faults of ours. */
-const EVERYWHERE = [400, 404, 405, 408, 409, 413, 414, 415, 422, 429, 431, 500, 503] as const;
+/** What any operation can answer: refusals of the listener and of the edge, and faults of ours. Whatever
+ * is asked, a token, a password or a signature that comes with it can be refused. */
+const EVERYWHERE = [400, 401, 404, 405, 408, 409, 413, 414, 415, 422, 429, 431, 500, 503] as const;
 const EXAMPLE_REQUEST_ID = "3f0c2b1e-8c5d-4f6a-9b7e-1d2c3b4a5f60";
 const EXAMPLE_DETAILS: Readonly<Partial<Record<ErrorSlug, unknown>>> = {
   VALIDATION_FAILED: [{ field: "page_size", rule: "maximum", message: "must be <= 100" }],
@@ -65,13 +66,8 @@ function errorResponse(status: number, slugs: readonly ErrorSlug[]): object {
 }
 
 /** Which error responses an operation can give, by status. */
-export function errorReferences(
-  { auth }: ActionContract,
-  { method }: RestBinding,
-): Readonly<Record<string, object>> {
+export function errorReferences({ auth }: ActionContract): Readonly<Record<string, object>> {
   const statuses: number[] = [...EVERYWHERE];
-  // A public POST can be refused what it brings: a password, a refresh token, a signature.
-  if (auth !== "public" || method === "POST") statuses.push(401);
   if (auth !== "public") statuses.push(403);
   return Object.fromEntries(
     statuses.map((status) => [

@@ -1,9 +1,11 @@
 // The OpenAPI 3.1 document, generated from the contracts' own schemas and the error catalogue.
 import type { TSchema } from "@sinclair/typebox";
+import { ACCEPTED_SIGNATURE } from "../../mixins/signing/request-signature.ts";
 import type { ActionContract, RestBinding } from "../contracts/contract.ts";
 import { ERROR_CATALOGUE, errorCode, type ErrorSlug } from "../contracts/errors.ts";
 import { ERROR_SCHEMA, errorReferences, errorResponses } from "./openapi-errors.ts";
 import { pathParameters } from "./request.ts";
+import { SIGNATURE_WINDOW_S } from "./request-signatures.ts";
 import { API_PREFIX, type PublicRoute } from "./route-table.ts";
 
 const JSON_TYPE = "application/json";
@@ -32,12 +34,22 @@ export function openApiDocument(
     servers: [{ url: "/" }],
     paths,
     components: {
-      securitySchemes: { bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
+      securitySchemes: {
+        bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+        signature: { type: "apiKey", in: "header", name: "Signature", description: SIGNING },
+      },
       schemas: { Error: ERROR_SCHEMA },
       responses: errorResponses(),
     },
   };
 }
+
+const SIGNING = [
+  "Optional, beside the token, on every operation; the shop can demand it for some. RFC 9421 with",
+  `HMAC-SHA256 and exactly this profile: \`${ACCEPTED_SIGNATURE}\`, and "authorization" last when that`,
+  "header is sent. Content-Digest is RFC 9530's sha-256, of no bytes without a body. A signature is good",
+  `for ${String(SIGNATURE_WINDOW_S)} s before and after its time, and once.`,
+].join(" ");
 
 function operation(route: PublicRoute, result: TSchema): object {
   const { contract, rest, action } = route;
@@ -110,7 +122,7 @@ function responses({ contract, rest, action }: PublicRoute, result: TSchema): ob
     [String(rest.status ?? 200)]: success,
     ...(other === undefined ? {} : { [String(other)]: success }),
     ...(rest.acceptsForm === true ? { "200": ACCEPTED_FORM } : {}),
-    ...errorReferences(contract, rest),
+    ...errorReferences(contract),
   };
 }
 

@@ -1,6 +1,7 @@
 // What the public sees where it differs from an action's own result: the gateway's compositions.
 import { type TSchema, Type } from "@sinclair/typebox";
 import { Id, Money, Nullable, Page } from "../kernel/schema.ts";
+import { ApiClient } from "../contracts/operations.ts";
 import { Order } from "../contracts/order.ts";
 import { Product, Sku } from "../contracts/product.ts";
 import { PromisedOrder } from "./promised-orders.ts";
@@ -21,7 +22,19 @@ export const ProductView = Type.Composite([
   }),
 ]);
 
+const ApiClientView = Type.Composite([
+  ApiClient,
+  Type.Object({
+    secret: Nullable(
+      Type.String({
+        description: "Told this once; null for a revoked client, and in a shop without such a key",
+      }),
+    ),
+  }),
+]);
+
 const COMPOSED: Readonly<Record<string, TSchema>> = {
+  "operations.setApiClient": ApiClientView,
   "product.get": ProductView,
   "product.create": ProductView,
   "product.update": ProductView,

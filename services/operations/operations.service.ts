@@ -1,5 +1,5 @@
-// What an operator changes while the shop runs: switches, lists of buyers, limits. It keeps them and
-// tells them; what they mean is done where it counts (mixins/rules).
+// What an operator changes while the shop runs: switches, lists of buyers, limits, API clients. It keeps
+// them and tells them; what they mean is done where it counts (mixins/rules, the gateway).
 import type { ServiceSchema } from "moleculer";
 import { repeatEvery } from "../../mixins/channels/repeat.ts";
 import type { Database } from "../../mixins/database/database.ts";
@@ -15,7 +15,14 @@ import {
 import { must } from "../kernel/assert.ts";
 import type { PlatformNode } from "../node.ts";
 import { listFaults, targetFaults } from "./domain/rule.ts";
-import { limitOf, listBuyers, listChanges, listLimits } from "./rule-lists.ts";
+import {
+  clientOf,
+  limitOf,
+  listApiClients,
+  listBuyers,
+  listChanges,
+  listLimits,
+} from "./rule-lists.ts";
 import { createRuleRepository, type RuleRepository, type RuleRow } from "./rule.repository.ts";
 
 const EXPIRY_INTERVAL_MS = 500;
@@ -96,6 +103,13 @@ function createOperationsService({ database, rules, hint }: OperationsParts): Se
           changedBy,
         });
         return limitOf(must(await rules.find("limit_sku", target), "the limit just set"));
+      },
+      listApiClients: ({ params }) => listApiClients(database, params),
+      async setApiClient({ params, principal: { userId: changedBy } }) {
+        const { key_id: target, is_active: isOn, reason } = params;
+        const kind = "api_client";
+        await change({ kind, target, userIds: [""], isOn, reason, source: "admin", changedBy });
+        return clientOf(must(await rules.find(kind, target), "the client just set"));
       },
       async trip({ params: { name, target, reason } }) {
         const isTripped = await rules.trip(name, target, { reason, forS: TRIP_S });

@@ -1,7 +1,7 @@
-// Pages of rules for admins: the record of changes, the lists of buyers, the limits.
+// Pages of rules for admins: the record of changes, the lists of buyers, the limits, the API clients.
 import { type Database, sql, type Statement } from "../../mixins/database/database.ts";
 import type { ActionParams } from "../contracts/actions.ts";
-import type { ListedBuyer, PurchaseLimit, RuleChange } from "../contracts/operations.ts";
+import type { ApiClient, ListedBuyer, PurchaseLimit, RuleChange } from "../contracts/operations.ts";
 import { type PageOf, pageOf } from "../kernel/schema.ts";
 import type { RuleRow } from "./rule.repository.ts";
 
@@ -81,6 +81,34 @@ export async function listLimits(
   const scope: Scope = { table: "rules", where: "kind = 'limit_sku' AND is_on = 1", params: [] };
   const page = await pageOfRows(database, scope, paging);
   return { ...page, items: page.items.map(limitOf) };
+}
+
+/** Newest first, the revoked ones too. */
+export async function listApiClients(
+  database: Database,
+  paging: ActionParams<"operations.listApiClients">,
+): Promise<PageOf<ApiClient>> {
+  const scope: Scope = { table: "rules", where: "kind = 'api_client'", params: [] };
+  const page = await pageOfRows(database, scope, paging);
+  return { ...page, items: page.items.map(clientOf) };
+}
+
+export function clientOf({
+  target,
+  is_on,
+  seq,
+  reason,
+  changed_by,
+  changed_at,
+}: RuleRow): ApiClient {
+  return {
+    key_id: target,
+    is_active: is_on === 1,
+    version: Number(seq),
+    reason,
+    changed_by,
+    changed_at: changed_at.toISOString(),
+  };
 }
 
 export function limitOf({ target, is_on, value, reason, changed_at }: RuleRow): PurchaseLimit {

@@ -3,6 +3,7 @@
 import { type Database, sql, type Transaction } from "../../mixins/database/database.ts";
 import { PlatformError } from "../contracts/errors.ts";
 import {
+  API_CLIENTS_MAX,
   BUYER_LISTS,
   LISTED_USERS_MAX,
   type Rule,
@@ -91,7 +92,7 @@ export interface RuleChange {
 }
 
 export interface RuleRepository {
-  /** Errors: BUYER_LIST_FULL. */
+  /** Errors: BUYER_LIST_FULL, API_CLIENT_LIST_FULL. */
   change(change: RuleChange): Promise<void>;
   find(kind: RuleKind, target: string): Promise<RuleRow | undefined>;
   switches(): Promise<readonly RuleRow[]>;
@@ -135,12 +136,26 @@ export function createRuleRepository(database: Database): RuleRepository {
 
 async function changeInside(tx: Transaction, change: RuleChange): Promise<void> {
   const clock = await lockClock(tx);
-  if (change.isOn && (BUYER_LISTS as readonly string[]).includes(change.kind)) {
-    const counted = await tx.row<{ total: string }>(COUNT_LISTED, [BUYER_LISTS]);
-    const total = Number(counted?.total ?? 0) + change.userIds.length;
-    if (total > LISTED_USERS_MAX) throw new PlatformError("BUYER_LIST_FULL");
-  }
+  if (change.isOn) await refuseBeyondBounds(tx, change);
   await put(tx, clock, change);
+}
+
+/** Every node keeps these in memory. */
+async function refuseBeyondBounds(
+  tx: Transaction,
+  { kind, userIds }: Pick<RuleChange, "kind" | "userIds">,
+): Promise<void> {
+  const totalWith = async (kinds: readonly RuleKind[]): Promise<number> => {
+    const counted = await tx.row<{ total: string }>(COUNT_LISTED, [kinds]);
+    return Number(counted?.total ?? 0) + userIds.length;
+  };
+  if (kind === "api_client" && (await totalWith([kind])) > API_CLIENTS_MAX) {
+    throw new PlatformError("API_CLIENT_LIST_FULL");
+  }
+  const isListed = (BUYER_LISTS as readonly string[]).includes(kind);
+  if (isListed && (await totalWith(BUYER_LISTS)) > LISTED_USERS_MAX) {
+    throw new PlatformError("BUYER_LIST_FULL");
+  }
 }
 
 async function lockClock(tx: Transaction): Promise<ClockRow> {

@@ -202,6 +202,7 @@ describe("the OpenAPI document of the running platform", function () {
       ["switches/stop_orders", { is_on: false, reason }],
       ["buyer-lists", { list: "blocked", user_ids: [UNKNOWN_ID], is_listed: true, reason }],
       [`purchase-limits/${skuId}`, { per_order: 2, reason }],
+      ["api-clients/walked", { is_active: true, reason }],
     ] as const) {
       done(await admin.send("PUT", `${API}/admin/${path}`, { body }));
     }
@@ -209,6 +210,7 @@ describe("the OpenAPI document of the running platform", function () {
     done(await admin.get(`${API}/admin/buyer-lists?list=blocked`));
     done(await admin.get(`${API}/admin/purchase-limits`));
     done(await admin.get(`${API}/admin/rule-changes`));
+    done(await admin.get(`${API}/admin/api-clients`));
   });
 
   it("was held against a success of every operation", () => {

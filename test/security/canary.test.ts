@@ -10,6 +10,7 @@ import type { TokenPair } from "../../services/contracts/user.ts";
 import { ADDRESS } from "../support/address.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Answer, HttpClient } from "../support/http-client.ts";
+import { signRequest } from "../support/sign-request.ts";
 import { scrape } from "../support/scrape.ts";
 import { API, openShop, type Shop, WEBHOOK_SECRET } from "../support/shop.ts";
 
@@ -17,7 +18,7 @@ import { API, openShop, type Shop, WEBHOOK_SECRET } from "../support/shop.ts";
 const TABLES = ["outbox", "dead_letters", "sagas"] as const;
 
 /** Requests of that life that are refused. */
-const REFUSED = 7;
+const REFUSED = 8;
 
 const word = (name: string): string => `${name}-${randomBytes(6).toString("hex")}`;
 
@@ -93,6 +94,7 @@ describe("I22 canaries", function () {
     await shop.paid(client, order.data.id);
     const signature = randomBytes(32).toString("base64");
     canaries["signature"] = signature;
+    await signOnce(client);
     await client.send("POST", `${API}/payments/1/callbacks`, {
       body: { status: "succeeded" },
       headers: {
@@ -103,13 +105,40 @@ describe("I22 canaries", function () {
     });
   }
 
+  /** A program is let in, signs a request, and signs one wrongly. */
+  async function signOnce(client: HttpClient): Promise<void> {
+    const keyId = word("client");
+    const made = await served(() =>
+      shop.admin.send<{ secret: string }>("PUT", `${API}/admin/api-clients/${keyId}`, {
+        body: { is_active: true, reason: "a canary" },
+      }),
+    );
+    const { secret } = made.data;
+    canaries["apiClientSecret"] = secret;
+    const url = `${API}/users/me`;
+    const message = { method: "GET", url, authorization: `Bearer ${client.token ?? ""}` };
+    await eventually(
+      async () => {
+        const headers = signRequest(message, { keyId, secret });
+        canaries["requestSignature"] = headers["signature"]?.slice("shop=:".length, -1) ?? "";
+        return (await client.get(url, { headers })).status === 200;
+      },
+      { timeoutMs: 30_000, intervalMs: 500, what: "the client is let in" },
+    );
+    const headers = signRequest(message, { keyId, secret: word("guess") });
+    const answer = await served(() => client.get(url, { headers }));
+    assert.equal(answer.status, 401);
+    errorBodies.push(JSON.stringify([answer.headers, answer.body]));
+  }
+
   /** The canaries, and what the platform keeps secret of its own. */
   function secrets(): readonly (readonly [string, string])[] {
-    const { JWT_SECRET, DATABASE_SECRET } = loadSettings({}, shop.environment);
+    const { JWT_SECRET, DATABASE_SECRET, API_CLIENT_SECRET } = loadSettings({}, shop.environment);
     return Object.entries({
       ...canaries,
       JWT_SECRET,
       DATABASE_SECRET,
+      API_CLIENT_SECRET,
       webhook: WEBHOOK_SECRET.slice("whsec_".length),
     });
   }

@@ -33,6 +33,7 @@ async function listen(answer: (received: Received) => Promise<null>) {
     shedding: { enter: () => () => undefined },
     limiter: { check: () => Promise.resolve(undefined) },
     limits: { user: OFF, ip: OFF, node: OFF },
+    signatures: { check: () => Promise.resolve(), isRequired: () => false },
     rules: { isKnown: () => true },
     grey: { isOn: false, releaseOf: () => undefined },
     shelf: createShelf({ clock: systemClock, isDegraded: () => false }),

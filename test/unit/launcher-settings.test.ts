@@ -9,6 +9,7 @@ import {
 
 const SECRETS: Secrets = {
   AUDIT_SIGNING_KEY: "",
+  API_CLIENT_SECRET: "",
   JWT_SECRET: "j".repeat(40),
   PAYMENT_WEBHOOK_SECRET: `whsec_${"A".repeat(44)}`,
   DATABASE_SECRET: "d".repeat(40),

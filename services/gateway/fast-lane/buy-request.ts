@@ -23,7 +23,12 @@ export function saleToBuyFrom({
   if (method !== "POST" || !url.startsWith(PREFIX) || !url.endsWith(SUFFIX)) return undefined;
   const id = url.slice(PREFIX.length, -SUFFIX.length);
   if (id.length > ID_LENGTH_MAX || !ID_FORM.test(id)) return undefined;
-  return hasBody(headers) ? undefined : id;
+  return hasBody(headers) || isSigned(headers) ? undefined : id;
+}
+
+/** A signature is checked by the ordinary way. */
+function isSigned(headers: IncomingHttpHeaders): boolean {
+  return headers["signature-input"] !== undefined || headers["signature"] !== undefined;
 }
 
 /** A body is read, checked and refused by the ordinary way. */

@@ -7,9 +7,11 @@ import { PlatformError } from "../../contracts/errors.ts";
 import { SALE_HINT_EVENT, type SaleHint } from "../../contracts/seckill.ts";
 import type { PlatformNode } from "../../node.ts";
 import { createAuthenticate } from "../authenticate.ts";
+import { BUY_ROUTE } from "../fast-lane/buy-request.ts";
 import type { LoadGuard } from "../fast-lane/load-guard.ts";
 import { wireFastLane } from "../fast-lane/wire-lane.ts";
 import type { OwnActions } from "../own-actions.ts";
+import type { RequestSignatures } from "../request-signatures.ts";
 import type { Sessions } from "../sessions.ts";
 import { createFigureExchange, FIGURES_EVENT, type FiguresHint } from "./figure-exchange.ts";
 import { livePageHandlers } from "./live-page.ts";
@@ -37,7 +39,12 @@ export interface SaleEntrance {
   stop(): void;
 }
 
-export function createSaleEntrance(node: PlatformNode, sessions: Sessions): SaleEntrance {
+export function createSaleEntrance(
+  node: PlatformNode,
+  sessions: Sessions,
+  signatures: Pick<RequestSignatures, "isRequired">,
+): SaleEntrance {
+  const isSigned = signatures.isRequired(BUY_ROUTE);
   const lane = wireFastLane(node, sessions);
   const exchange = createFigureExchange(node.broker, lane.figures);
   const streams = createSaleEvents(node, createAuthenticate(node.tokens, sessions), exchange);
@@ -47,7 +54,8 @@ export function createSaleEntrance(node: PlatformNode, sessions: Sessions): Sale
   });
   return {
     load: lane.load,
-    buy: (request, response) => lane.take(request, response),
+    // What must be signed is checked by the ordinary way.
+    buy: (request, response) => !isSigned && lane.take(request, response),
     watch: (request, response) => streams.take(request, response),
     own: {
       async "gateway.watchSale"({ request, path }) {

@@ -298,6 +298,11 @@ const RULES: Readonly<Record<string, Prepare>> = {
     path: `/admin/purchase-limits/${UNKNOWN_ID}`,
     body: { per_order: null, reason: "a drill" },
   }),
+  "GET /admin/api-clients": get(() => "/admin/api-clients"),
+  "PUT /admin/api-clients/{key_id}": () => ({
+    path: "/admin/api-clients/attacked",
+    body: { is_active: false, reason: "a drill" },
+  }),
 };
 
 /** By operation, such as `POST /orders/{id}/cancel`. */
