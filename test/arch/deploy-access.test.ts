@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Redis } from "ioredis";
@@ -11,6 +10,7 @@ import { findServer } from "../../scripts/launcher/find-programs.ts";
 import { DEPLOYED_ROLES, natsConfig, redisArguments } from "../support/deployed-access.ts";
 import { eventually } from "../support/eventually.ts";
 import { readRoot, ROOT } from "../support/source.ts";
+import { readYaml } from "../support/yaml.ts";
 import { freePort } from "../support/user.ts";
 
 const run = promisify(execFile);
@@ -22,14 +22,9 @@ interface Compose {
   >;
 }
 
-// Mocha's own reader of YAML; the product itself reads none.
-const { load } = createRequire(createRequire(import.meta.url).resolve("mocha/package.json"))(
-  "js-yaml",
-) as { load: (text: string) => unknown };
-
 describe("logins in containers", function () {
   this.timeout(60_000);
-  const { services } = load(readRoot("docker-compose.yml")) as Compose;
+  const { services } = readYaml("docker-compose.yml") as Compose;
   const command = services["redis"]?.command ?? [];
   const usersAt = command.indexOf("--user");
 

@@ -2,17 +2,12 @@
 // cluster and no renderer was at hand, so this is the strongest judge they had.
 import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { resolveServices } from "../../config/roles.ts";
 import { isSecret, SETTINGS, type SettingName } from "../../config/schema.ts";
 import { METRICS } from "../../mixins/metrics/catalogue.ts";
 import { readRoot, ROOT } from "../support/source.ts";
-
-// Mocha's own reader of YAML; the product itself reads none.
-const { load, loadAll } = createRequire(
-  createRequire(import.meta.url).resolve("mocha/package.json"),
-)("js-yaml") as { load: (text: string) => unknown; loadAll: (text: string) => unknown[] };
+import { parseYaml, readYaml } from "../support/yaml.ts";
 
 const FOLDER = "deploy/kubernetes";
 const ROLES = ["edge", "core", "worker"] as const;
@@ -67,7 +62,7 @@ const files = readdirSync(join(ROOT, FOLDER, "base")).filter(
   (file) => file !== "kustomization.yaml",
 );
 const manifests = files.flatMap(
-  (file) => loadAll(readRoot(`${FOLDER}/base/${file}`)) as Manifest[],
+  (file) => parseYaml(readRoot(`${FOLDER}/base/${file}`)) as Manifest[],
 );
 const ofKind = (kind: string): Manifest[] => manifests.filter((one) => one.kind === kind);
 const named = (kind: string, name: string): Manifest => {
@@ -93,13 +88,13 @@ function faultsOf({ spec: { template } }: Manifest): readonly string[] {
 
 describe("the Kubernetes manifests", () => {
   it("are all part of the kustomization, and every overlay stands on the base", () => {
-    const { resources } = load(readRoot(`${FOLDER}/base/kustomization.yaml`)) as {
+    const { resources } = readYaml(`${FOLDER}/base/kustomization.yaml`) as {
       resources: string[];
     };
     assert.deepEqual([...resources].sort(), [...files].sort());
     for (const overlay of readdirSync(join(ROOT, FOLDER, "overlays"))) {
       const path = `${FOLDER}/overlays/${overlay}`;
-      const one = load(readRoot(`${path}/kustomization.yaml`)) as { resources: string[] };
+      const one = readYaml(`${path}/kustomization.yaml`) as { resources: string[] };
       for (const resource of one.resources) assert.ok(existsSync(join(ROOT, path, resource)));
     }
   });
@@ -111,7 +106,7 @@ describe("the Kubernetes manifests", () => {
       plain.filter((name) => !known.includes(name) || isSecret(name as SettingName)),
       [],
     );
-    const secrets = loadAll(readRoot(`${FOLDER}/secrets.example.yaml`)) as Manifest[];
+    const secrets = parseYaml(readRoot(`${FOLDER}/secrets.example.yaml`)) as Manifest[];
     for (const { stringData = {} } of secrets) {
       const wrong = Object.entries(stringData).filter(
         ([name, value]) => !known.includes(name) || !isSecret(name as SettingName) || value !== "",
@@ -150,7 +145,7 @@ describe("the Kubernetes manifests", () => {
 
   it("scale by figures that the nodes really count", () => {
     const adapter = readRoot(`${FOLDER}/prometheus-adapter.yaml`);
-    const { rules } = load(adapter) as {
+    const { rules } = parseYaml(adapter)[0] as {
       rules: { custom: { name: { as: string }; seriesQuery: string }[] };
     };
     for (const { seriesQuery } of rules.custom) {
@@ -190,7 +185,7 @@ describe("the Kubernetes manifests", () => {
 
 describe("the workflow of continuous integration", () => {
   const text = readRoot(".github/workflows/ci.yml");
-  const { jobs } = load(text) as {
+  const { jobs } = parseYaml(text)[0] as {
     jobs: Record<string, { needs?: string[]; steps: { run?: string; uses?: string }[] }>;
   };
 

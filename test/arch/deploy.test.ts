@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readdirSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { resolveServices } from "../../config/roles.ts";
@@ -13,13 +12,9 @@ import { DASHBOARDS } from "../../scripts/dashboards/dashboards.ts";
 import { renderDashboard } from "../../scripts/dashboards/render.ts";
 import { readRoot, ROOT, sourceFiles } from "../support/source.ts";
 import { INSTALL_TIMEOUT_MS, programPath } from "../support/program.ts";
+import { readYaml } from "../support/yaml.ts";
 
 const run = promisify(execFile);
-
-// Mocha's own reader of YAML; the product itself reads none.
-const { load } = createRequire(createRequire(import.meta.url).resolve("mocha/package.json"))(
-  "js-yaml",
-) as { load: (text: string) => unknown };
 
 interface ComposeService {
   readonly image: string;
@@ -43,7 +38,7 @@ const COMPOSE_FILES = ["docker-compose.yml", "docker-compose.infra.yml"] as cons
 const SERVERS = ["mysql", "redis", "nats"] as const;
 const ROLE_PORTS = { edge: 9101, core: 9102, worker: 9103 } as const;
 
-const compose = (path: string): ComposeFile => load(readRoot(path)) as ComposeFile;
+const compose = (path: string): ComposeFile => readYaml(path) as ComposeFile;
 const platform = compose("docker-compose.yml");
 
 function isPinned(image: string): boolean {
@@ -83,7 +78,7 @@ interface Rule {
 }
 
 function rules(): readonly Rule[] {
-  const file = load(readRoot("deploy/prometheus/rules.yml")) as {
+  const file = readYaml("deploy/prometheus/rules.yml") as {
     groups: readonly { rules: readonly Rule[] }[];
   };
   return file.groups.flatMap((group) => group.rules);
