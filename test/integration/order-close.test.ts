@@ -105,6 +105,19 @@ describe("an order that is not paid", () => {
     );
   });
 
+  it("is not there for another buyer who would cancel, pay or complete it", async () => {
+    const order = await placeAt(patient);
+    const stranger = newCustomer();
+    for (const action of ["order.cancel", "order.pay", "order.complete"] as const) {
+      await assert.rejects(patient.as(stranger, action, { id: order.id }), (error) =>
+        isPlatformError(error, "ORDER_NOT_FOUND"),
+      );
+    }
+    assert.deepEqual(await historyOf(order.id), ["placing", "pending_payment"]);
+    const cancelled = await patient.as(ADMIN, "order.cancel", { id: order.id });
+    assert.equal(cancelled.cancel_reason, "cancelled_by_admin");
+  });
+
   it("is cancelled at its deadline by one of several nodes, and only once", async () => {
     const orders = await Promise.all(Array.from({ length: 60 }, () => placeAt(hasty)));
     const ended = await Promise.all(orders.map(({ id }) => ends(id, "cancelled")));

@@ -51,6 +51,15 @@ describe("payments", () => {
     await rig.when(payment.id, "succeeded");
   });
 
+  it("takes no callback that it could not store", async () => {
+    const payment = await opened();
+    const callbackDatabase = rig.schemas.database("payment", { poolSize: 1 });
+    const node = rig.node({ callbackDatabase });
+    await callbackDatabase.close();
+    assert.equal(await slugOf(rig.callback(payment, {}, node)), "SHUTTING_DOWN");
+    assert.equal((await rig.find(payment.id)).status, "pending");
+  });
+
   it("registers the charge of an open payment again after the provider was away", async () => {
     const payable = rig.payable();
     const node = rig.node();

@@ -1,49 +1,25 @@
 // Tests of the tests: each patch here plants one bug in a copy of the tree, and the test its header names
-// must fail. The product itself has no switch for any of them.
+// must fail, which must pass without the bug. The product itself has no switch for any of them.
 //
 //   npm run planted [-- 07 19]     all, or those with these numbers; all of them write docs/planted.md
-import { execFileSync, spawn } from "node:child_process";
-import { cpSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { cpSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { startThrowAwayServers } from "../support/servers.ts";
 import { tempFolder } from "../support/temp-folder.ts";
+import { type Copy, holds, type Outcome, runCatcher } from "./catchers.ts";
+import { nameOf, type Plant, plants } from "./plants.ts";
 
 const SOURCE_DIR = resolve(import.meta.dirname, "../..");
 const DOCUMENT = join(SOURCE_DIR, "docs", "planted.md");
 const LEFT_OUT = new Set([".git", "node_modules", ".data", "coverage"]);
-const CATCH_TIMEOUT_MS = 15 * 60_000;
-const SCHEDULES = 1_500;
-const SIMULATE = "simulate ";
-const TEST = "test ";
-
-interface Plant {
-  readonly name: string;
-  readonly bug: string;
-  /** `simulate <scenario>` or `test <file>`. */
-  readonly catcher: string;
-  readonly patch: string;
-}
+const NEEDS_SERVERS = /^test\/(integration|e2e|lua|property|security)\//;
 
 interface Verdict extends Plant {
-  /** What failed; undefined when nothing did. */
-  readonly caughtBy: string | undefined;
-}
-
-function plants(): readonly Plant[] {
-  return readdirSync(import.meta.dirname)
-    .filter((file) => file.endsWith(".patch"))
-    .sort()
-    .map((file) => {
-      const patch = join(import.meta.dirname, file);
-      const text = readFileSync(patch, "utf8");
-      const header = (field: string): string => {
-        const line = text.split("\n").find((one) => one.startsWith(`${field}: `));
-        if (line === undefined) throw new Error(`${file} has no ${field}`);
-        return line.slice(field.length + 2);
-      };
-      const name = file.slice(0, -".patch".length);
-      return { name, bug: header("Bug"), catcher: header("Caught-by"), patch };
-    });
+  readonly isCaught: boolean;
+  /** What showed it, or why nothing did. */
+  readonly by: string;
+  readonly said: string;
 }
 
 function copyOfTree(): string {
@@ -56,112 +32,108 @@ function copyOfTree(): string {
   return folder;
 }
 
-interface Run {
-  readonly code: number | null;
-  readonly output: string;
-}
+/** Outcomes of tests without any bug: each test is run once, for all bugs it must notice. */
+class Unplanted {
+  readonly #copy: Copy;
+  readonly #outcomes = new Map<string, Promise<Outcome>>();
 
-/** Runs Node in the copy; ended when it takes too long, which catches nothing. */
-async function node(
-  folder: string,
-  args: readonly string[],
-  environment: NodeJS.ProcessEnv,
-): Promise<Run> {
-  const child = spawn(process.execPath, args, {
-    cwd: folder,
-    env: { ...process.env, ...environment },
-    stdio: ["ignore", "pipe", "inherit"],
-    timeout: CATCH_TIMEOUT_MS,
-    killSignal: "SIGKILL",
-  });
-  let output = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
-  const code = await new Promise<number | null>((done) => child.once("close", done));
-  return { code, output };
-}
+  constructor(copy: Copy) {
+    this.#copy = copy;
+  }
 
-async function simulate(folder: string, scenario: string): Promise<string | undefined> {
-  const main = join("test", "simulation", "main.ts");
-  const options = ["--only", scenario, "--first", "--schedules", String(SCHEDULES)];
-  const { code, output } = await node(folder, ["--max-semi-space-size=64", main, ...options], {});
-  const schedule = /--replay (\S+)/.exec(output)?.[1];
-  return code === 1 && schedule !== undefined ? `schedule \`${schedule}\`` : undefined;
-}
-
-interface MochaReport {
-  readonly failures: readonly { readonly fullTitle: string }[];
-}
-
-async function test(
-  folder: string,
-  file: string,
-  servers: NodeJS.ProcessEnv,
-): Promise<string | undefined> {
-  const report = join(folder, "planted-report.json");
-  writeFileSync(report, JSON.stringify({ failures: [] }));
-  const mocha = join("node_modules", "mocha", "bin", "mocha.js");
-  const reporter = ["--reporter", "json", "--reporter-option", `output=${report}`];
-  await node(folder, [mocha, ...reporter, file], servers);
-  const { failures } = JSON.parse(readFileSync(report, "utf8")) as MochaReport;
-  return failures[0]?.fullTitle;
-}
-
-async function plant(folder: string, one: Plant, servers: NodeJS.ProcessEnv): Promise<Verdict> {
-  const { catcher, patch } = one;
-  execFileSync("git", ["apply", patch], { cwd: folder });
-  try {
-    const caughtBy = catcher.startsWith(SIMULATE)
-      ? await simulate(folder, catcher.slice(SIMULATE.length))
-      : await test(folder, catcher.slice(TEST.length), servers);
-    return { ...one, caughtBy };
-  } finally {
-    execFileSync("git", ["apply", "--reverse", patch], { cwd: folder });
+  async outcome({ catcher }: Plant): Promise<Outcome> {
+    if (catcher.kind === "simulation") return { kind: "passed" };
+    const key = `${catcher.file} ${catcher.title}`;
+    const outcome = this.#outcomes.get(key) ?? runCatcher(this.#copy, catcher);
+    this.#outcomes.set(key, outcome);
+    return await outcome;
   }
 }
 
+async function planted(copy: Copy, { catcher, patch }: Plant): Promise<Outcome> {
+  const apply = (...options: string[]): void => {
+    execFileSync("git", ["apply", ...options, patch], { cwd: copy.folder, stdio: "pipe" });
+  };
+  try {
+    apply();
+  } catch {
+    return { kind: "broken", why: "the patch does not apply" };
+  }
+  try {
+    return await runCatcher(copy, catcher);
+  } finally {
+    apply("--reverse");
+  }
+}
+
+async function verdictOf(copy: Copy, unplanted: Unplanted, one: Plant): Promise<Verdict> {
+  const survived = (by: string): Verdict => ({ ...one, isCaught: false, by, said: "" });
+  const before = await unplanted.outcome(one);
+  if (before.kind === "failed") return survived(`fails without the bug: ${before.said}`);
+  if (before.kind === "broken") return survived(`without the bug: ${before.why}`);
+  const outcome = await planted(copy, one);
+  if (outcome.kind === "passed") return survived("survived");
+  if (outcome.kind === "broken") return survived(outcome.why);
+  const { by, said } = outcome;
+  // A schedule shows the bug only when it holds without it.
+  if (one.catcher.kind === "simulation" && !(await holds(copy, by))) {
+    return survived(`schedule ${by} fails without the bug`);
+  }
+  return { ...one, isCaught: true, by, said };
+}
+
 async function serversFor(chosen: readonly Plant[]): Promise<NodeJS.ProcessEnv> {
-  const isNeeded = chosen.some(({ catcher }) => /test\/(integration|e2e|lua)\//.test(catcher));
+  const isNeeded = chosen.some(
+    ({ catcher }) => catcher.kind === "test" && NEEDS_SERVERS.test(catcher.file),
+  );
   if (!isNeeded) return {};
   const { mysqlUrl, redisUrl, natsUrl } = await startThrowAwayServers();
   return { TEST_MYSQL_URL: mysqlUrl, TEST_REDIS_URL: redisUrl, TEST_NATS_URL: natsUrl };
 }
 
 function documentOf(verdicts: readonly Verdict[]): string {
-  const caught = verdicts.filter(({ caughtBy }) => caughtBy !== undefined);
-  const rows = verdicts.map(
-    ({ name, bug, catcher, caughtBy }) =>
-      `| ${name} | ${bug} | \`${catcher}\` | ${caughtBy ?? "**survived**"} |`,
-  );
+  const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
+  const rows = verdicts.map(({ name, bug, catcher, isCaught, by, said }) => {
+    const how = catcher.kind === "test" ? cell(by) : `\`${by}\``;
+    const what = isCaught ? [how, cell(said)] : [`**${cell(by)}**`, ""];
+    return `| ${[name, cell(bug), `\`${nameOf(catcher)}\``, ...what].join(" | ")} |`;
+  });
   return [
     "# Planted bugs",
     "",
-    "Written by `npm run planted`: each bug is a patch in `test/planted/`, applied to a copy of the tree;",
-    "the test named in its header must fail.",
+    "Written by `npm run planted`: each bug is a patch in `test/planted/`, applied to a copy of the tree.",
+    "The test its header names must pass without it and fail with it; a schedule of the simulation can be",
+    "repeated with `npm run simulate -- --replay`.",
     "",
-    `${caught.length} of ${verdicts.length} are caught.`,
+    summaryOf(verdicts),
     "",
-    "| bug | what is wrong | looked for by | caught by |",
-    "| --- | --- | --- | --- |",
+    "| bug | what is wrong | suite | caught by | what it said |",
+    "| --- | --- | --- | --- | --- |",
     ...rows,
     "",
   ].join("\n");
 }
 
+function summaryOf(verdicts: readonly Verdict[]): string {
+  const caught = verdicts.filter(({ isCaught }) => isCaught);
+  return `${caught.length} of ${verdicts.length} are caught.`;
+}
+
 async function main(numbers: readonly string[]): Promise<boolean> {
   const isAll = numbers.length === 0;
   const chosen = plants().filter(({ name }) => isAll || numbers.includes(name.slice(0, 2)));
-  const folder = copyOfTree();
-  const servers = await serversFor(chosen);
+  const copy = { folder: copyOfTree(), servers: await serversFor(chosen) };
+  const unplanted = new Unplanted(copy);
   const verdicts: Verdict[] = [];
   for (const one of chosen) {
-    const verdict = await plant(folder, one, servers);
+    const verdict = await verdictOf(copy, unplanted, one);
     verdicts.push(verdict);
-    console.log(`${one.name.padEnd(40)} ${verdict.caughtBy ?? "SURVIVED"}`);
+    const { isCaught, by, name } = verdict;
+    console.log(`${isCaught ? "caught" : "MISSED"}  ${name.padEnd(38)} ${by}`);
   }
   if (isAll) writeFileSync(DOCUMENT, documentOf(verdicts));
-  const survivors = verdicts.filter(({ caughtBy }) => caughtBy === undefined);
-  console.log(`${verdicts.length - survivors.length} of ${verdicts.length} are caught`);
-  return survivors.length === 0;
+  console.log(summaryOf(verdicts));
+  return verdicts.length > 0 && verdicts.every(({ isCaught }) => isCaught);
 }
 
 process.exit((await main(process.argv.slice(2))) ? 0 : 1);
