@@ -5,7 +5,7 @@ import type { CallingOptions, Context, ServiceBroker } from "moleculer";
 import { auditorContract } from "./auditor.ts";
 import type { ActionContract, ServiceContract } from "./contract.ts";
 import type { EventOwner } from "./events.ts";
-import { gatewayContract } from "./gateway.ts";
+import { gatewayContract, gatewayNodeContract } from "./gateway.ts";
 import { inventoryContract } from "./inventory.ts";
 import type { messagingContract } from "./messaging.ts";
 import { nodeContract } from "./node.ts";
@@ -31,7 +31,7 @@ export const CALL_ORDER = [
 ] as const;
 
 export const CONTRACTS = {
-  gateway: gatewayContract,
+  gateway: { ...gatewayContract, ...gatewayNodeContract },
   auditor: auditorContract,
   seckill: seckillContract,
   order: orderContract,

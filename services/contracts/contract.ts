@@ -22,6 +22,8 @@ export interface RestBinding {
   /** Status of a success; 200 when absent. 204 answers without a body. */
   readonly status?: number;
   readonly summary: string;
+  /** What the summary has no room for, for the API document. */
+  readonly description?: string;
   readonly tag: string;
   /** Answers with Server-Sent Events, whose data is the action's result, instead of one document. */
   readonly isStream?: boolean;

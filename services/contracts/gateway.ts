@@ -31,6 +31,31 @@ export const NodeView = Type.Object({
 });
 export type NodeView = Static<typeof NodeView>;
 
+/** One request of a buyer for a unit, by the clock of the gateway that answered it. */
+export const BuyAttempt = Type.Object({
+  arrived_at: Timestamp,
+  answered_at: Timestamp,
+  /** `queued`, `waiting`, or the slug of a refusal. */
+  outcome: Type.String(),
+  request_id: Type.String(),
+});
+export type BuyAttempt = Static<typeof BuyAttempt>;
+
+/** What gateways ask each other. */
+export const gatewayNodeContract = defineContract({
+  /** The buyer's last attempts on the node that is asked, oldest first. */
+  attemptsOf: {
+    params: Strict({ sale_id: Id, user_id: Id }),
+    result: Type.Object({
+      items: Type.Array(BuyAttempt),
+      /** Earlier ones, which are only counted. */
+      forgotten: Type.Integer(),
+    }),
+    auth: "internal",
+    idempotent: true,
+  },
+});
+
 export const gatewayContract = defineContract({
   listNodes: {
     params: Strict({}),

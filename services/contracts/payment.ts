@@ -64,6 +64,26 @@ export const ReconciliationDifference = Type.Object({
 });
 export type ReconciliationDifference = Static<typeof ReconciliationDifference>;
 
+/** `opened`: a payment; `succeeded` and `failed`: what its provider has said of it; `refund_requested` and
+ * `refunded`: money on its way back, and back. */
+const PAYMENT_HISTORY_KINDS = [
+  "opened",
+  "succeeded",
+  "failed",
+  "refund_requested",
+  "refunded",
+] as const;
+export const PaymentHistoryEntry = Type.Object({
+  at: Timestamp,
+  kind: Type.Union(PAYMENT_HISTORY_KINDS.map((kind) => Type.Literal(kind))),
+  payment_id: Id,
+  channel: PaymentChannel,
+  amount: Money,
+  /** What a provider's word has led to, or why money goes back; null where there is nothing to say. */
+  reason: Nullable(Type.String()),
+});
+export type PaymentHistoryEntry = Static<typeof PaymentHistoryEntry>;
+
 const Day = Type.String({ format: "date", description: "A day in UTC, YYYY-MM-DD" });
 const TAG = { tag: "Payments" } as const;
 const ADMIN = { tag: "Administration" } as const;
@@ -170,6 +190,13 @@ export const paymentContract = defineContract({
     auth: "internal",
     idempotent: true,
     timeoutMs: 10_000,
+  },
+  /** What happened to an order's money, oldest first. */
+  history: {
+    params: Strict({ order_id: Id }),
+    result: Type.Object({ items: Type.Array(PaymentHistoryEntry) }),
+    auth: "internal",
+    idempotent: true,
   },
   /** Verifies, checks against the payment and stores a provider's callback; applied later. */
   receiveCallback: {

@@ -1,5 +1,6 @@
 // Contract of the flash sale. An answer with an order id is a promise; a ticket is none.
 import { type Static, Type } from "@sinclair/typebox";
+import { MINUTE_MS } from "../kernel/clock.ts";
 import { Id, Money, Nullable, PAGE_PARAMS, Page, Strict, Timestamp } from "../kernel/schema.ts";
 import { defineContract } from "./contract.ts";
 import { ORDER_STATUSES } from "./order.ts";
@@ -10,6 +11,10 @@ export type { SaleAudit } from "./sale-audit.ts";
 /** Buyers in one admission call, one gate script and one commit. */
 export const ADMISSION_BATCH_MAX = 256;
 export const SALE_QUANTITY_MAX = 10_000_000;
+/** What each gateway remembers of its answers to buyers. */
+export const ATTEMPT_REMEMBERED_MS = 10 * MINUTE_MS;
+export const ATTEMPT_BUYERS_MAX = 100_000;
+export const ATTEMPTS_PER_BUYER_MAX = 5;
 
 /** `open` and `sold_out` are derived; the others are stored. */
 export const SALE_STATUSES = [
@@ -125,6 +130,13 @@ export type AttemptStatus = (typeof ATTEMPT_STATUSES)[number];
 
 const TAG = { tag: "Flash sales" } as const;
 
+const MINE_DESCRIPTION =
+  `With \`explain=true\` the story tells in time order when the caller asked for a unit and what he was
+answered, his admission, his order, its payments and the unit's way back. Admissions, orders and payments
+are told from what is stored, always. Requests and refusals are stored nowhere: each gateway remembers its
+own answers for ${ATTEMPT_REMEMBERED_MS / MINUTE_MS} minutes, of at most ${ATTEMPT_BUYERS_MAX} buyers the last ${ATTEMPTS_PER_BUYER_MAX} each, and forgets them when it
+is restarted.`.replaceAll("\n", " ");
+
 export const seckillContract = defineContract({
   createSale: {
     params: Strict({
@@ -237,6 +249,7 @@ export const seckillContract = defineContract({
       method: "GET",
       path: "/seckill/sales/:id/orders/mine",
       summary: "What became of the caller's attempt",
+      description: MINE_DESCRIPTION,
       ...TAG,
     },
   },

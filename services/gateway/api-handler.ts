@@ -7,6 +7,7 @@ import type { RuleBoard } from "../../mixins/rules/rule-board.ts";
 import { PlatformError } from "../contracts/errors.ts";
 import { type Authenticate, ANONYMOUS, type Caller } from "./authenticate.ts";
 import { type JsonBody, readBody } from "./body.ts";
+import type { NoteAttempt } from "./buyer-story.ts";
 import type { ClientAddress } from "./client-address.ts";
 import type { Composition } from "./compositions.ts";
 import type { Fallback } from "./promised-orders.ts";
@@ -35,6 +36,7 @@ export interface Exchange {
 
 /** Actions by which a customer gets something of the stock. */
 const SELLING: ReadonlySet<string> = new Set(["order.place", "seckill.buy"]);
+const FLASH_PURCHASE = "seckill.buy";
 
 export interface ApiParts {
   readonly authenticate: Authenticate;
@@ -51,6 +53,7 @@ export interface ApiParts {
   readonly fallbacks: Readonly<Record<string, Fallback>>;
   /** Actions that the gateway carries out itself; one may answer in a form of its own. */
   readonly own: Readonly<Record<string, (exchange: Exchange) => Promise<unknown>>>;
+  readonly noteAttempt: NoteAttempt;
 }
 
 export type ApiHandler = (
@@ -64,7 +67,10 @@ export function createApiHandler(parts: ApiParts): ApiHandler {
   return async (route, request, response, path) => {
     const leave = parts.shedding.enter(rankOf(route));
     try {
-      await answer(parts, route, { request, response, path });
+      const answering = answer(parts, route, { request, response, path });
+      const saleId = path["id"] ?? "";
+      if (route.action !== FLASH_PURCHASE) await answering;
+      else await parts.noteAttempt({ saleId, response }, answering);
     } finally {
       leave();
     }
@@ -75,7 +81,7 @@ async function answer(
   parts: ApiParts,
   route: PublicRoute,
   { request, response, path }: Pick<Exchange, "request" | "response" | "path">,
-): Promise<void> {
+): Promise<unknown> {
   const clientIp = parts.addressOf(
     request.socket.remoteAddress,
     singleHeader(request.headers["x-forwarded-for"]),
@@ -95,6 +101,7 @@ async function answer(
   const data = own === undefined ? await callAction(parts, route, exchange) : await own(exchange);
   if (meta.isReplay === true) response.setHeader("Idempotency-Replayed", "true");
   reply(response, statusOf(route, data), data);
+  return data;
 }
 
 function chooseRelease(
@@ -184,11 +191,13 @@ async function callComposed(
 ): Promise<unknown> {
   const headers: CallHeaders = idempotencyHeaders(request, route.contract, route.label, params);
   const pass = request.headers["x-seckill-pass"];
-  if (route.action === "seckill.buy" && typeof pass === "string") headers.seckill_pass = pass;
+  if (route.action === FLASH_PURCHASE && typeof pass === "string") headers.seckill_pass = pass;
   try {
     const result = await callRouted(request.$ctx, route.action, params, { headers });
     const compose = parts.compositions[route.action];
-    return compose === undefined ? result : await compose(request.$ctx, result as never);
+    return compose === undefined
+      ? result
+      : await compose(request.$ctx, result as never, { params, caller });
   } catch (error) {
     const fallback = parts.fallbacks[route.action];
     if (fallback === undefined) throw error;

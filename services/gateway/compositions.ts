@@ -1,7 +1,6 @@
 // Answers that need more than one service. The gateway is the only place above all of them, so it
 // joins a product with its stock, and an API client with its secret; nothing is decided here.
 import { type CommitQueue, createCommitQueue } from "../../mixins/database/commit-queue.ts";
-import type { Log } from "../../mixins/log.ts";
 import type { PlatformCallContext } from "../../mixins/service.ts";
 import { clientSecret } from "../../mixins/signing/request-signature.ts";
 import { call, type ActionResult } from "../contracts/actions.ts";
@@ -10,9 +9,20 @@ import type { ApiClient } from "../contracts/operations.ts";
 import type { Product } from "../contracts/product.ts";
 import { must } from "../kernel/assert.ts";
 import { SECOND_MS } from "../kernel/clock.ts";
+import type { PlatformNode } from "../node.ts";
+import type { Caller } from "./authenticate.ts";
 
 /** Turns an action's result into the public answer. */
-export type Composition = (ctx: PlatformCallContext, result: never) => Promise<unknown>;
+export type Composition = (
+  ctx: PlatformCallContext,
+  result: never,
+  asked: Asked,
+) => Promise<unknown>;
+
+export interface Asked {
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly caller: Caller;
+}
 
 /** Pages that share a question about stock; those that come while one is asked share the next. */
 const PAGES_AT_ONCE_MAX = 256;
@@ -27,16 +37,12 @@ interface Page {
 
 type Availability = ReadonlyMap<string, number>;
 
-export interface CompositionParts {
-  readonly log: Log;
-  /** The key that secrets of API clients are made from; empty = there are none. */
-  readonly shopKey: string;
-}
-
 export function createCompositions({
   log,
-  shopKey,
-}: CompositionParts): Readonly<Record<string, Composition>> {
+  settings,
+}: Pick<PlatformNode, "log" | "settings">): Readonly<Record<string, Composition>> {
+  // Secrets of API clients are made from it; empty = there are none.
+  const shopKey = settings.API_CLIENT_SECRET;
   const pages: CommitQueue<Page, Availability> = createCommitQueue({
     name: "gateway.availability",
     batchSizeMax: PAGES_AT_ONCE_MAX,

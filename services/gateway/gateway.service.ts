@@ -64,9 +64,10 @@ export function wire(node: PlatformNode): ServiceSchema {
     rules: node.rules,
     grey: createGreyRelease(settings),
     shelf: createShelf({ clock, isDegraded: () => node.rules.isOn("degrade_browsing") }),
-    compositions: createCompositions({ log, shopKey: settings.API_CLIENT_SECRET }),
+    compositions: { ...createCompositions(node), ...sales.compositions },
     fallbacks: FALLBACKS,
     own: { ...ownActions(node), ...sales.own },
+    noteAttempt: sales.noteAttempt,
   });
   return createGatewayService({ node, routes, handler, sessions, sales });
 }
@@ -103,7 +104,7 @@ function createGatewayService(parts: GatewayParts): ServiceSchema {
       rootCallOptions: createCallOptions(node),
       routes: [apiRoute(parts), rootRoute(parts, state), docsRoute()],
     },
-    actions: { rest: { tracing: REST_TRACING } },
+    actions: { rest: { tracing: REST_TRACING }, ...sales.actions },
     methods: {
       createServer(this: GatewayService) {
         this.server = createHttpServer((request, response) => {

@@ -62,6 +62,7 @@ function operation(route: PublicRoute, result: TSchema): object {
   return {
     operationId: action,
     summary: rest.summary,
+    ...(rest.description === undefined ? {} : { description: rest.description }),
     tags: [rest.tag],
     ...(contract.auth === "public" ? {} : { security: security(contract) }),
     parameters: [

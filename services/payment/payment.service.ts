@@ -10,6 +10,7 @@ import type { PlatformNode } from "../node.ts";
 import { createChannels } from "./channels/channels.ts";
 import { chargeOf } from "./open-payment.ts";
 import { createPaymentNode, type PaymentDeps } from "./payment-node.ts";
+import { paymentHistory } from "./payment-history.ts";
 import { findPayment } from "./payment.repository.ts";
 import { paymentView } from "./payment.rows.ts";
 import { reconcile } from "./reconciliation.ts";
@@ -86,6 +87,7 @@ export function createPaymentService(
           paid_at: captured?.paidAt.toISOString() ?? null,
         })),
       }),
+      history: ({ params }) => paymentHistory(database, params.order_id),
       receiveCallback: async ({ params }) => {
         const rawBody = Buffer.from(params.raw_body, "base64");
         const request = { headers: params.headers, rawBody };

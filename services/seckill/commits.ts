@@ -36,6 +36,12 @@ const COMMIT_TIME_WEIGHT = 0.2;
 export type FinalOutcome =
   Exclude<CommitOutcome, { kind: "fenced" }> | { readonly kind: "unknown" };
 
+export interface EndedRefusal {
+  readonly refusal: Refusal;
+  /** By this node's wall clock. */
+  readonly atMs: number;
+}
+
 export interface Attempt {
   readonly saleId: string;
   readonly userId: string;
@@ -69,7 +75,7 @@ export interface Commits {
   /** How an attempt of this node ended, for about a minute. */
   outcome(orderId: string): FinalOutcome | undefined;
   /** What this buyer's last attempt on this node was refused with, for about a minute. */
-  refusalOf(saleId: string, userId: string): Refusal | undefined;
+  refusalOf(saleId: string, userId: string): EndedRefusal | undefined;
   /** About how long one more winner of this sale would wait, in milliseconds. */
   waitMs(saleId: string): number;
   /** Commits what waits and refuses what comes later. */
@@ -89,7 +95,7 @@ class SaleCommits implements Commits {
   readonly #byBuyer = new Map<string, Attempt>();
   readonly #ended: LRUCache<string, FinalOutcome>;
   /** Refusals leave no row, and a buyer who was told to wait asks for them. */
-  readonly #refusedBuyers: LRUCache<string, Refusal>;
+  readonly #refusedBuyers: LRUCache<string, EndedRefusal>;
   readonly #commitMs = new Map<string, number>();
   #isDraining = false;
 
@@ -113,7 +119,10 @@ class SaleCommits implements Commits {
         this.#byOrder.delete(orderId);
         const key = buyerKey(saleId, userId);
         if (this.#byBuyer.get(key)?.orderId === orderId) this.#byBuyer.delete(key);
-        if (outcome.kind === "refused") this.#refusedBuyers.set(key, outcome.refusal);
+        if (outcome.kind === "refused") {
+          const { refusal } = outcome;
+          this.#refusedBuyers.set(key, { refusal, atMs: this.#deps.clock.now() });
+        }
         return outcome;
       }),
     };
@@ -134,7 +143,7 @@ class SaleCommits implements Commits {
     return this.#ended.get(orderId);
   }
 
-  refusalOf(saleId: string, userId: string): Refusal | undefined {
+  refusalOf(saleId: string, userId: string): EndedRefusal | undefined {
     return this.#refusedBuyers.get(buyerKey(saleId, userId));
   }
 

@@ -3,14 +3,16 @@ import type { Context } from "moleculer";
 import { type Database, sql } from "../../mixins/database/database.ts";
 import { type ActionResult, call } from "../contracts/actions.ts";
 import { SECOND_MS } from "../kernel/clock.ts";
-import type { Commits } from "./commits.ts";
+import type { PaymentHistoryEntry } from "../contracts/payment.ts";
+import type { Commits, EndedRefusal } from "./commits.ts";
 import type { AdmissionState } from "./domain/admission.ts";
 import type { Sale } from "./domain/sale.ts";
 import { isRunningElsewhere } from "./running-elsewhere.ts";
 
 /** Attempts of one buyer that a story tells. */
 const ATTEMPTS_MAX = 20;
-const ORDER_TIMEOUT_MS = SECOND_MS;
+/** For the order's and the payment's part. */
+const PART_TIMEOUT_MS = SECOND_MS;
 
 const FIND = sql(
   "seckill.admissions.mine",
@@ -64,17 +66,12 @@ export async function tellMine(
     if (!isRunning) rows = await read();
   }
   const [last] = rows;
-  const story = isExplained ? { story: await tellStory(ctx, sale, rows) } : {};
+  const refused = commits.refusalOf(sale.id, userId);
+  const story = isExplained ? { story: await tellStory(ctx, sale, { rows, refused }) } : {};
   if (isRunning) return { status: "waiting", ...story };
-  if (last === undefined) {
-    const reason = commits.refusalOf(sale.id, userId);
-    return reason === undefined ? { status: "none", ...story } : refusedFor(reason, story);
-  }
-  return { ...(await statusOf(ctx, last)), ...story };
-}
-
-function refusedFor(reason: string, story: { readonly story?: Story }): Mine {
-  return { status: "refused", reason, ...story };
+  if (last !== undefined) return { ...(await statusOf(ctx, last)), ...story };
+  if (refused === undefined) return { status: "none", ...story };
+  return { status: "refused", reason: refused.refusal, ...story };
 }
 
 async function statusOf(ctx: Context, attempt: AttemptRow): Promise<Mine> {
@@ -84,7 +81,7 @@ async function statusOf(ctx: Context, attempt: AttemptRow): Promise<Mine> {
     ctx,
     "order.statuses",
     { order_ids: [orderId] },
-    { timeout: ORDER_TIMEOUT_MS },
+    { timeout: PART_TIMEOUT_MS },
   );
   const [order] = items;
   if (order === undefined) return { status: "queued", order_id: orderId };
@@ -96,49 +93,72 @@ async function statusOf(ctx: Context, attempt: AttemptRow): Promise<Mine> {
   };
 }
 
-async function tellStory(
-  ctx: Context,
-  sale: Sale,
-  attempts: readonly AttemptRow[],
-): Promise<Story> {
-  const told = await Promise.all(attempts.map((attempt) => tellAttempt(ctx, sale, attempt)));
-  return told.flat().sort((left, right) => (left.at < right.at ? -1 : Number(left.at > right.at)));
+interface Known {
+  readonly rows: readonly AttemptRow[];
+  /** The last refusal on this node, which leaves no row. */
+  readonly refused: EndedRefusal | undefined;
+}
+
+async function tellStory(ctx: Context, sale: Sale, { rows, refused }: Known): Promise<Story> {
+  const told = await Promise.all(rows.map((attempt) => tellAttempt(ctx, sale, attempt)));
+  const story = told.flat();
+  if (refused !== undefined) {
+    const details = { reason: refused.refusal };
+    story.push({ at: new Date(refused.atMs).toISOString(), what: "got no unit", details });
+  }
+  return story.sort((left, right) => (left.at < right.at ? -1 : Number(left.at > right.at)));
 }
 
 async function tellAttempt(ctx: Context, sale: Sale, attempt: AttemptRow): Promise<Story> {
   const { order_id: orderId, state, reason, created_at: at, ended_at: endedAt } = attempt;
-  const story: Story = [];
   if (state === "void") {
     const details = { reason, request_id: attempt.request_id };
     return [{ at: at.toISOString(), what: "the attempt was given up", details }];
   }
-  story.push({
-    at: at.toISOString(),
-    what: "let into the sale",
-    details: {
-      order_id: orderId,
-      number: attempt.seq,
-      of: sale.quantity,
-      epoch: attempt.epoch,
-      request_id: attempt.request_id,
+  const story: Story = [
+    {
+      at: at.toISOString(),
+      what: "let into the sale",
+      details: {
+        order_id: orderId,
+        number: attempt.seq,
+        of: sale.quantity,
+        epoch: attempt.epoch,
+        request_id: attempt.request_id,
+      },
     },
-  });
-  const { items } = await call(
-    ctx,
-    "order.history",
-    { order_id: orderId },
-    { timeout: ORDER_TIMEOUT_MS },
-  );
-  for (const { at: when, status, reason: why } of items) {
-    const details = { order_id: orderId, reason: why };
-    story.push({ at: when, what: `the order is ${status}`, details });
-  }
+    ...(await tellOrder(ctx, orderId)),
+  ];
   if (endedAt !== null) {
     const details = { order_id: orderId, reason };
     story.push({ at: endedAt.toISOString(), what: "the unit was given back", details });
   }
   return story;
 }
+
+/** What the order and its money went through. */
+async function tellOrder(ctx: Context, orderId: string): Promise<Story> {
+  const asked = { order_id: orderId };
+  const options = { timeout: PART_TIMEOUT_MS };
+  const [order, money] = await Promise.all([
+    call(ctx, "order.history", asked, options),
+    call(ctx, "payment.history", asked, options),
+  ]);
+  return [
+    ...order.items.map(({ at, status, reason }) => {
+      return { at, what: `the order is ${status}`, details: { order_id: orderId, reason } };
+    }),
+    ...money.items.map(({ at, kind, ...details }) => ({ at, what: MONEY_WORDS[kind], details })),
+  ];
+}
+
+const MONEY_WORDS: Readonly<Record<PaymentHistoryEntry["kind"], string>> = {
+  opened: "a payment was opened",
+  succeeded: "the provider says that it was paid",
+  failed: "the provider says that the payment failed",
+  refund_requested: "money is to go back",
+  refunded: "money went back",
+};
 
 /** Whether this order was ever promised to this buyer. */
 export async function isPromised(

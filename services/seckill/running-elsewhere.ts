@@ -1,21 +1,12 @@
 // Whether some other node is in the middle of this buyer's attempt. Only the node that runs it knows: the
 // gate may be away, and the row is not there yet. A node that does not answer in time is left out.
 import type { Context } from "moleculer";
+import { otherNodesWith } from "../../mixins/other-nodes.ts";
 import { type ActionParams, type ActionResult, call } from "../contracts/actions.ts";
 import type { Commits } from "./commits.ts";
 
 /** Of the gateway's three seconds; a living node answers from memory. */
 const ANSWER_TIMEOUT_MS = 500;
-/** Nodes that are asked. */
-const NODES_MAX = 32;
-const SERVICE = "seckill";
-
-interface ListedNode {
-  readonly id: string;
-  readonly available: boolean;
-  readonly services: readonly { readonly name: string }[];
-}
-
 /** Of this node alone. */
 export function isTrying(
   commits: Pick<Commits, "runningOf">,
@@ -29,15 +20,10 @@ export async function isRunningElsewhere(
   saleId: string,
   userId: string,
 ): Promise<boolean> {
-  const { registry, nodeID } = ctx.broker;
-  const nodes = registry.getNodeList({ onlyAvailable: true, withServices: true }) as unknown;
-  const others = (nodes as readonly ListedNode[]).filter(
-    ({ id, services }) => id !== nodeID && services.some(({ name }) => name === SERVICE),
-  );
   const params = { sale_id: saleId, user_id: userId };
   const answers = await Promise.all(
-    others.slice(0, NODES_MAX).map(async ({ id }) => {
-      const options = { nodeID: id, timeout: ANSWER_TIMEOUT_MS };
+    otherNodesWith(ctx.broker, "seckill").map(async (nodeID) => {
+      const options = { nodeID, timeout: ANSWER_TIMEOUT_MS };
       const answer = await call(ctx, "seckill.isTrying", params, options).catch(() => undefined);
       return answer?.is_trying === true;
     }),

@@ -67,7 +67,7 @@ export class Cluster {
 
   /** Resolves when every service of the node has started. */
   async start({ name, services, crashAt = "", settings = {} }: NodeOptions): Promise<ClusterNode> {
-    const port = this.#environment["PORT"] ?? "";
+    const port = settings["PORT"] ?? this.#environment["PORT"] ?? "";
     const logFile = join(this.#folder, `${name}-${randomBytes(3).toString("hex")}.log`);
     const started = await startGuarded({
       program: process.execPath,

@@ -1,12 +1,20 @@
 // What the gateway has for flash sales beside its ordinary routes: the fast lane, the event streams, the
 // live page. One object, so that the gateway's service needs to know no more than where to ask it.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Context } from "moleculer";
+import type { Context, ServiceSchema } from "moleculer";
 import { call } from "../../contracts/actions.ts";
 import { PlatformError } from "../../contracts/errors.ts";
 import { SALE_HINT_EVENT, type SaleHint } from "../../contracts/seckill.ts";
 import type { PlatformNode } from "../../node.ts";
 import { createAuthenticate } from "../authenticate.ts";
+import {
+  attemptActions,
+  attemptNotes,
+  type NoteAttempt,
+  storyComposition,
+} from "../buyer-story.ts";
+import type { Composition } from "../compositions.ts";
+import { createAttemptMemory } from "../fast-lane/attempt-memory.ts";
 import { BUY_ROUTE } from "../fast-lane/buy-request.ts";
 import type { LoadGuard } from "../fast-lane/load-guard.ts";
 import { wireFastLane } from "../fast-lane/wire-lane.ts";
@@ -28,6 +36,10 @@ export interface SaleEntrance {
   watch(request: IncomingMessage, response: ServerResponse): boolean;
   /** How busy this process is. */
   readonly load: Pick<LoadGuard, "lagShare">;
+  /** For purchases that the router gets. */
+  readonly noteAttempt: NoteAttempt;
+  readonly compositions: Readonly<Record<string, Composition>>;
+  readonly actions: NonNullable<ServiceSchema["actions"]>;
   /** What the router gets of the stream's route: a HEAD, or another spelling of its URL. */
   readonly own: OwnActions;
   /** Handlers of routes at the root. */
@@ -48,14 +60,21 @@ export function createSaleEntrance(
   const lane = wireFastLane(node, sessions);
   const exchange = createFigureExchange(node.broker, lane.figures);
   const streams = createSaleEvents(node, createAuthenticate(node.tokens, sessions), exchange);
-  lane.onAnswer(({ saleId, userId }) => {
+  const attempts = createAttemptMemory(node.clock);
+  lane.onAnswer(({ saleId, userId, requestId, answer, durationMs }) => {
     exchange.touch(saleId);
-    if (userId !== undefined) streams.nudge(saleId, userId);
+    if (userId === undefined) return;
+    streams.nudge(saleId, userId);
+    const outcome = answer.kind === "refused" ? answer.slug : answer.kind;
+    attempts.note({ saleId, userId, requestId, outcome, durationMs });
   });
   return {
     load: lane.load,
     // What must be signed is checked by the ordinary way.
     buy: (request, response) => !isSigned && lane.take(request, response),
+    noteAttempt: attemptNotes(attempts, node.clock),
+    compositions: { "seckill.mine": storyComposition(attempts) },
+    actions: attemptActions(attempts),
     watch: (request, response) => streams.take(request, response),
     own: {
       async "gateway.watchSale"({ request, path }) {
