@@ -7,6 +7,7 @@ import {
   isNodeFailure,
   MIDDLEWARE_ORDER,
 } from "./mixins/resilience/middlewares.ts";
+import { remoteBreakerMiddleware } from "./mixins/resilience/remote-breaker.middleware.ts";
 import { ReleaseStrategy } from "./mixins/resilience/release-strategy.ts";
 import type { CallMeta } from "./mixins/service.ts";
 import { createJaegerExporter } from "./mixins/tracing/jaeger-exporter.ts";
@@ -53,7 +54,8 @@ export function brokerOptions({ settings, nodeId, middlewares }: BrokerParts): B
       threshold: 0.5,
       minRequestCount: 10,
       windowTime: 10,
-      halfOpenTime: 2_000,
+      // What was under way when the circuit opened fails its trials too, for as long as a call may take.
+      halfOpenTime: 1_000,
       check: isNodeFailure,
     },
     bulkhead: { enabled: false, concurrency: 500, maxQueueSize: 1_000 },
@@ -66,7 +68,7 @@ export function brokerOptions({ settings, nodeId, middlewares }: BrokerParts): B
       check: isConnectionError,
     },
     internalMiddlewares: false,
-    middlewares: [...middlewares, ...MIDDLEWARE_ORDER.map(ownTracing)] as (Middleware | string)[],
+    middlewares: [...middlewares, ...MIDDLEWARE_ORDER.map(ownInstead)] as (Middleware | string)[],
     tracing: tracingOptions(settings),
     metrics: false,
     // main.ts owns the signals: readiness goes off and listeners close before the broker stops.
@@ -77,9 +79,10 @@ export function brokerOptions({ settings, nodeId, middlewares }: BrokerParts): B
   };
 }
 
-/** Our tracing stands where Moleculer's stands, and makes spans only for what is sampled. */
-function ownTracing(name: (typeof MIDDLEWARE_ORDER)[number]): Middleware | string {
-  return name === "Tracing" ? sampledTracingMiddleware(systemClock) : name;
+/** Ours stand where Moleculer's stand. */
+function ownInstead(name: (typeof MIDDLEWARE_ORDER)[number]): Middleware | string {
+  if (name === "Tracing") return sampledTracingMiddleware(systemClock);
+  return name === "CircuitBreaker" ? remoteBreakerMiddleware() : name;
 }
 
 export function natsOptions(url: string): object {
