@@ -1,5 +1,9 @@
 // A bounded pool of connections with a bounded queue in front. A caller waits a known time at most
 // and is then told OVERLOADED; a connection in doubt is destroyed and never handed out again.
+//
+// While connections cannot be opened one is tried at a time. A server that was frozen finds every
+// attempt of that time in its queue and works them all off, those given up long ago first: pools that
+// went on trying with all they have would keep it at that for ever.
 import { PlatformError } from "../../services/contracts/errors.ts";
 import { assert } from "../../services/kernel/assert.ts";
 
@@ -41,6 +45,8 @@ export class ConnectionPool<C extends PooledConnection> {
   /** Connections that are open or being opened. */
   #size = 0;
   #opening = 0;
+  /** The last attempt to open one has failed. */
+  #isFailing = false;
   #isClosed = false;
   #drained: (() => void) | undefined;
 
@@ -120,17 +126,28 @@ export class ConnectionPool<C extends PooledConnection> {
   }
 
   #grow(): void {
-    const isWanted = this.#waiters.length > this.#opening && this.#size < this.#options.sizeMax;
-    if (!isWanted || this.#isClosed) return;
+    while (this.#mayOpen()) this.#open();
+  }
+
+  #mayOpen(): boolean {
+    const openingMax = this.#isFailing ? 1 : this.#waiters.length;
+    const isWanted = this.#opening < Math.min(openingMax, this.#waiters.length);
+    return isWanted && this.#size < this.#options.sizeMax && !this.#isClosed;
+  }
+
+  #open(): void {
     this.#size += 1;
     this.#opening += 1;
     this.#options.open().then(
       (connection) => {
         this.#opening -= 1;
+        this.#isFailing = false;
         this.release(connection);
+        this.#grow();
       },
       (error: unknown) => {
         this.#opening -= 1;
+        this.#isFailing = true;
         this.#shrink();
         this.#nextWaiter()?.reject(error);
         this.#grow();

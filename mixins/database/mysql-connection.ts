@@ -7,7 +7,8 @@ import { sql, type Statement } from "./database.ts";
 import { describeFailure, type ServerError } from "./database-error.ts";
 import type { PooledConnection } from "./connection-pool.ts";
 
-const CONNECT_TIMEOUT_MS = 1_000;
+/** Longer than any caller waits: what a busy server begins it also ends, and the next caller finds it. */
+const CONNECT_TIMEOUT_MS = 3_000;
 const LOCK_WAIT_TIMEOUT_S = 3;
 const STATEMENT_TIMEOUT_S = 5;
 const IDLE_TRANSACTION_TIMEOUT_S = 2;
