@@ -6,6 +6,8 @@ export interface RequestContext {
   readonly requestId: string;
   /** W3C trace context of the current span, when the request is traced. */
   readonly traceparent?: string | undefined;
+  /** Trace contexts of the other traced requests that share this work, at most TRACE_LINKS_MAX. */
+  readonly links?: readonly string[] | undefined;
   readonly userId?: string | undefined;
 }
 

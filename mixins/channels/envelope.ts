@@ -10,12 +10,14 @@ import {
 import { Strict } from "../../services/kernel/schema.ts";
 import type { EventOrigin } from "../outbox/outbox.ts";
 import type { OutboxRow } from "../outbox/outbox.repository.ts";
+import { TRACE_LINKS_MAX } from "../tracing/traceparent.ts";
 import { faultsOf } from "../validation/ajv.ts";
 import type { ConsumedEvent } from "./channel.ts";
 import type { StreamMessage } from "./stream-message.ts";
 
 const MESSAGE_ID_HEADER = "Nats-Msg-Id";
 const TRACEPARENT_HEADER = "traceparent";
+const TRACE_LINKS_HEADER = "x-trace-links";
 const REQUEST_ID_HEADER = "x-request-id";
 const REPUBLISH_SUFFIX = /\.r\d+$/;
 const ERROR_LENGTH_MAX = 500;
@@ -57,6 +59,7 @@ export function encodeEvent(owner: EventOwner, row: OutboxRow): EventMessage {
   });
   const messageHeaders = headers();
   if (row.traceparent !== null) messageHeaders.set(TRACEPARENT_HEADER, row.traceparent);
+  if (row.traceLinks !== null) messageHeaders.set(TRACE_LINKS_HEADER, row.traceLinks);
   if (row.requestId !== null) messageHeaders.set(REQUEST_ID_HEADER, row.requestId);
   const suffix = row.publishCount === 0 ? "" : `.r${row.publishCount}`;
   messageHeaders.set(MESSAGE_ID_HEADER, eventId + suffix);
@@ -106,8 +109,10 @@ function describe(
 }
 
 function originOf(message: StreamMessage): EventOrigin {
+  const links = message.header(TRACE_LINKS_HEADER)?.split(",", TRACE_LINKS_MAX);
   return {
     traceparent: message.header(TRACEPARENT_HEADER),
+    ...(links === undefined ? {} : { links }),
     requestId: message.header(REQUEST_ID_HEADER),
   };
 }

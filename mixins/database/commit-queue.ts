@@ -8,7 +8,7 @@
 import { isPlatformError, PlatformError } from "../../services/contracts/errors.ts";
 import { assert } from "../../services/kernel/assert.ts";
 import { currentContext, type RequestContext, runInContext } from "../context.ts";
-import { isSampled } from "../tracing/traceparent.ts";
+import { isSampled, TRACE_LINKS_MAX } from "../tracing/traceparent.ts";
 import { type QueueFigures, queueFigures } from "./queue-figures.ts";
 
 /** What is left of a failed batch after this time is refused: those behind it wait as well. */
@@ -155,11 +155,20 @@ class GroupCommitQueue<Command, Outcome> implements CommitQueue<Command, Outcome
   }
 }
 
-/** A batch runs for one of its requests: for one that is traced, if there is any. */
+/** A batch runs for one of its requests: for one that is traced, if there is any. That one's context
+ * names the others that are traced. */
 function leadContext(
   batch: readonly { readonly context: RequestContext | undefined }[],
 ): RequestContext | undefined {
-  return (batch.find(({ context }) => isSampled(context?.traceparent)) ?? batch[0])?.context;
+  const at = batch.findIndex(({ context }) => isSampled(context?.traceparent));
+  const lead = batch[at]?.context;
+  if (lead === undefined) return batch[0]?.context;
+  const traced = batch
+    .slice(at + 1)
+    .flatMap(({ context: { traceparent } = {} }) => traceparent ?? [])
+    .filter((traceparent) => isSampled(traceparent) && traceparent !== lead.traceparent);
+  const links = [...new Set(traced)].slice(0, TRACE_LINKS_MAX);
+  return links.length === 0 ? lead : { ...lead, links };
 }
 
 /** Whether trying again, alone or together, would only meet the same. */

@@ -12,6 +12,8 @@ export interface OutboxRow {
   /** JSON text. */
   readonly payload: string;
   readonly traceparent: string | null;
+  /** Trace contexts, comma separated. */
+  readonly traceLinks: string | null;
   readonly requestId: string | null;
   readonly createdAt: Date;
   /** How often it was published before; part of the message id, so that a republished event passes
@@ -33,7 +35,7 @@ export const BACKLOG_COUNT_MAX = 100_000;
 const CLAIM = sql(
   "outbox.claim",
   `SELECT id, name, aggregate_id AS aggregateId, aggregate_version AS aggregateVersion, payload,
-          traceparent, request_id AS requestId, created_at AS createdAt,
+          traceparent, trace_links AS traceLinks, request_id AS requestId, created_at AS createdAt,
           publish_count AS publishCount
      FROM outbox
     WHERE published_at IS NULL AND (claimed_until IS NULL OR claimed_until < NOW(3))

@@ -4,6 +4,7 @@ import { assert } from "../../services/kernel/assert.ts";
 import { EVENT_CATALOGUE, type NewEvent } from "../../services/contracts/events.ts";
 import { currentContext } from "../context.ts";
 import { sql, type Transaction } from "../database/database.ts";
+import { TRACE_LINKS_MAX } from "../tracing/traceparent.ts";
 import { faultsOf } from "../validation/ajv.ts";
 
 export const EVENTS_PER_APPEND_MAX = 1_000;
@@ -14,7 +15,8 @@ const REQUEST_ID_LENGTH_MAX = 64;
 
 const INSERT_EVENTS = sql(
   "outbox.append",
-  `INSERT INTO outbox (name, aggregate_id, aggregate_version, payload, traceparent, request_id)
+  `INSERT INTO outbox
+     (name, aggregate_id, aggregate_version, payload, traceparent, trace_links, request_id)
    VALUES ?`,
 );
 
@@ -22,6 +24,8 @@ const INSERT_EVENTS = sql(
 export interface EventOrigin {
   readonly requestId?: string | undefined;
   readonly traceparent?: string | undefined;
+  /** Trace contexts of the other requests that made the event. */
+  readonly links?: readonly string[] | undefined;
 }
 
 /** An event of a shared commit, with the request it belongs to. */
@@ -40,13 +44,14 @@ export async function appendEvents(
   if (events.length === 0) return;
   assert(events.length <= EVENTS_PER_APPEND_MAX, `${events.length} events in one append`);
   const rows = events.map((event) => {
-    const { traceparent, requestId } = event.origin ?? origin ?? {};
+    const { traceparent, links, requestId } = event.origin ?? origin ?? {};
     return [
       event.name,
       event.aggregateId,
       event.aggregateVersion,
       checkedPayload(event),
       traceparent ?? null,
+      links?.slice(0, TRACE_LINKS_MAX).join(",") ?? null,
       requestId?.slice(0, REQUEST_ID_LENGTH_MAX) ?? null,
     ];
   });

@@ -1,5 +1,5 @@
 // Spans of consumers: one per batch of events, in the trace of the batch's first sampled event, that
-// follows from all others. Where nothing is sampled there is no span object at all.
+// follows from all others, and from all requests that share an event. Where nothing is sampled there is no span object at all.
 import type { EventOrigin } from "../outbox/outbox.ts";
 import { parseTraceparent, type TraceParent } from "./traceparent.ts";
 
@@ -45,9 +45,11 @@ export function createConsumerSpans(
   if (!tracer.isEnabled()) return undefined;
   return {
     start(event, batch) {
-      const index = batch.findIndex(({ origin }) => sampledParent(origin) !== undefined);
+      const index = batch.findIndex(
+        ({ origin }) => sampledContext(origin.traceparent) !== undefined,
+      );
       const lead = batch[index];
-      const parent = lead === undefined ? undefined : sampledParent(lead.origin);
+      const parent = lead === undefined ? undefined : sampledContext(lead.origin.traceparent);
       if (lead === undefined || parent === undefined) return undefined;
       const span = tracer.startSpan(`consume ${event}`, {
         type: "consumer",
@@ -55,7 +57,7 @@ export function createConsumerSpans(
         traceID: parent.traceId,
         parentID: parent.parentId,
         sampled: true,
-        follows: followed(batch.slice(index + 1), parent),
+        follows: followed(batch.slice(index), parent),
         tags: { event, events: batch.length, request_id: lead.origin.requestId },
       });
       return { span, lead };
@@ -63,19 +65,21 @@ export function createConsumerSpans(
   };
 }
 
-function sampledParent({ traceparent }: EventOrigin): TraceParent | undefined {
-  const parent = parseTraceparent(traceparent);
+function sampledContext(header: string | undefined): TraceParent | undefined {
+  const parent = parseTraceparent(header);
   return parent?.isSampled === true ? parent : undefined;
 }
 
 /** Every other producer's span once. */
-function followed(others: readonly Originated[], parent: TraceParent): readonly TraceParent[] {
+function followed(batch: readonly Originated[], parent: TraceParent): readonly TraceParent[] {
   const spans = new Map<string, TraceParent>();
-  for (const { origin } of others) {
-    const other = sampledParent(origin);
-    if (other === undefined || other.parentId === parent.parentId) continue;
-    spans.set(other.parentId, other);
-    if (spans.size === FOLLOWED_SPANS_MAX) break;
+  for (const { origin } of batch) {
+    for (const header of [origin.traceparent, ...(origin.links ?? [])]) {
+      const other = sampledContext(header);
+      if (other === undefined || other.parentId === parent.parentId) continue;
+      spans.set(other.parentId, other);
+      if (spans.size === FOLLOWED_SPANS_MAX) return [...spans.values()];
+    }
   }
   return [...spans.values()];
 }

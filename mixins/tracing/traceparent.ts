@@ -8,6 +8,10 @@ export interface TraceParent {
   readonly isSampled: boolean;
 }
 
+/** Traced requests of one group commit that its event names beside the one it belongs to; their
+ * contexts fit the outbox's column. */
+export const TRACE_LINKS_MAX = 16;
+
 const FORM = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 
 /** Undefined for anything that is not a well-formed version-00 header. */

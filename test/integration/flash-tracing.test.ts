@@ -13,6 +13,8 @@ import { openSale, SALE_SCHEMAS, SALE_UNITS, whenQuiet } from "../support/sale-s
 
 /** More than the traced buyers who may come before the gate is loaded. */
 const SALE_UNITS_TO_TRACE = 100;
+/** Buyers who come at once. */
+const CROWD = 12;
 const WAIT_MS = 30_000;
 const PARENT_ID = "00f067aa0ba902b7";
 const ROUTE = "POST /seckill/sales/:id/orders";
@@ -144,6 +146,39 @@ describe("the trace of a flash purchase", function () {
     const rows = spans.filter(({ parentId }) => parentId === consumer?.spanId);
     assert.ok(rows.some(({ service }) => service === "mysql"));
     assert.ok(started >= spans.length);
+  });
+
+  it("is known to the one who makes the order, whichever commit it shares", async () => {
+    const sale = await openSale(shop, { quantity: SALE_UNITS_TO_TRACE });
+    await whenKnown(sale);
+    const consumers = () =>
+      collector.spans.filter(({ name }) => name === "consume seckill.admitted.v1");
+    /** Traces that the order consumer's spans stand in or follow from. */
+    const linked = () =>
+      new Set(
+        consumers().flatMap(({ traceId, follows }) => [
+          traceId,
+          ...follows.map((one) => one.traceId),
+        ]),
+      );
+    const everybody: string[] = [];
+    // Who shares a commit is the machine's to say; once at least two do.
+    await eventually(
+      async () => {
+        const round = Array.from({ length: CROWD }, () => randomBytes(16).toString("hex"));
+        everybody.push(...round);
+        await Promise.all(
+          round.map((id) => bought(sale.id, { traceparent: `00-${id}-${PARENT_ID}-01` })),
+        );
+        await eventually(() => round.every((id) => linked().has(id)), {
+          timeoutMs: WAIT_MS,
+          what: "every winner's trace is linked",
+        });
+        return consumers().some(({ follows }) => follows.length > 0);
+      },
+      { timeoutMs: WAIT_MS, what: "winners share a commit", intervalMs: 200 },
+    );
+    assert.ok(everybody.every((id) => linked().has(id)));
   });
 
   it("has a span after the fact for a call that failed, without its message", async () => {

@@ -66,6 +66,24 @@ describe("spans of consumers", () => {
     assert.equal(seen.tags["request_id"], "request-1");
   });
 
+  it("follow from all requests that share an event", async () => {
+    const [lead, other, untraced, next] = [producer(), producer(), producer(false), producer()];
+    const spans = must(createConsumerSpans(broker.tracer, "order-worker"), "a traced process");
+    const shared = {
+      ...deliveryOf(lead, "request-1").origin,
+      links: [other, untraced, lead].map(formatTraceparent),
+    };
+    const batch = [{ origin: shared }, deliveryOf(next, "request-2")];
+    must(spans.start("seckill.admitted.v1", batch), "a span").span.finish();
+    const seen = await eventually(
+      () => collector.spans.find(({ name }) => name === "consume seckill.admitted.v1"),
+      { timeoutMs: EXPORT_TIMEOUT_MS, what: "the collector has the span" },
+    );
+    assert.equal(seen.traceId, lead.traceId);
+    const followed = [other, next].map(({ traceId, parentId }) => ({ traceId, spanId: parentId }));
+    assert.deepEqual(seen.follows, followed);
+  });
+
   it("are not made for events that nobody traces", () => {
     const spans = must(createConsumerSpans(broker.tracer, "inventory-worker"), "a traced process");
     assert.equal(spans.start("order.paid.v1", [deliveryOf(producer(false), "r")]), undefined);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { decodeEnvelope, encodeEvent } from "../../mixins/channels/envelope.ts";
+import { decodeEnvelope, decodeMessage, encodeEvent } from "../../mixins/channels/envelope.ts";
 import { groupDeliveries } from "../../mixins/channels/delivery.ts";
 import { CHANNEL_LIMITS } from "../../mixins/channels/limits.ts";
 import type { StreamMessage } from "../../mixins/channels/stream-message.ts";
@@ -9,6 +9,7 @@ import type { Transaction } from "../../mixins/database/database.ts";
 import { runInContext } from "../../mixins/context.ts";
 import { appendEvents } from "../../mixins/outbox/outbox.ts";
 import type { OutboxRow } from "../../mixins/outbox/outbox.repository.ts";
+import { formatTraceparent, TRACE_LINKS_MAX } from "../../mixins/tracing/traceparent.ts";
 import { pollDelayMs } from "../../mixins/outbox/outbox-relay.ts";
 import type { NewEvent } from "../../services/contracts/events.ts";
 
@@ -20,6 +21,12 @@ const changed: NewEvent = {
   payload,
 };
 
+/** A trace context of its own for every number. */
+function contextOf(at: number): string {
+  const parentId = String(at + 1).padStart(16, "0");
+  return formatTraceparent({ traceId: parentId.padStart(32, "a"), parentId, isSampled: true });
+}
+
 function outboxRow(fields: Partial<OutboxRow> = {}): OutboxRow {
   return {
     id: "42",
@@ -28,6 +35,7 @@ function outboxRow(fields: Partial<OutboxRow> = {}): OutboxRow {
     aggregateVersion: 3,
     payload: JSON.stringify(payload),
     traceparent: null,
+    traceLinks: null,
     requestId: null,
     createdAt: new Date("2026-01-02T03:04:05.678Z"),
     publishCount: 0,
@@ -65,8 +73,25 @@ describe("appending events", () => {
     await runInContext({ requestId: "req-1", traceparent: "00-a-b-01" }, () =>
       appendEvents(tx, [changed, changed]),
     );
-    const row = ["product.changed.v1", "11", 3, JSON.stringify(payload), "00-a-b-01", "req-1"];
+    const fact = ["product.changed.v1", "11", 3, JSON.stringify(payload)];
+    const row = [...fact, "00-a-b-01", null, "req-1"];
     assert.deepEqual(calls, [[[row, row]]]);
+  });
+
+  it("names the other traced requests of a shared commit, as many as its column holds", async () => {
+    const { tx, calls } = recorder();
+    const links = Array.from({ length: TRACE_LINKS_MAX + 1 }, (_, at) => contextOf(at));
+    await runInContext({ requestId: "req-1", traceparent: contextOf(99), links }, () =>
+      appendEvents(tx, [changed]),
+    );
+    const [[[row]]] = calls as [[[readonly unknown[]]]];
+    const kept = links.slice(0, TRACE_LINKS_MAX).join(",");
+    assert.equal(row[5], kept);
+    assert.ok(kept.length <= 1_024, "the column's width");
+    const { headers } = encodeEvent("product", outboxRow({ traceLinks: kept }));
+    const header = (name: string): string | undefined => headers.get(name) || undefined;
+    const decoded = decodeMessage("product.changed.v1", { ...delivery(outboxRow()), header });
+    assert.deepEqual(decoded.origin.links, links.slice(0, TRACE_LINKS_MAX));
   });
 
   it("writes nothing for no events", async () => {

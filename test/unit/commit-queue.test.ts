@@ -1,12 +1,13 @@
 // Group commit without a database: which commands share a commit, and what each is told.
 import assert from "node:assert/strict";
-import { currentContext, runInContext } from "../../mixins/context.ts";
+import { currentContext, type RequestContext, runInContext } from "../../mixins/context.ts";
 import {
   type CommitQueue,
   type CommitQueueOptions,
   createCommitQueue,
   Refusal,
 } from "../../mixins/database/commit-queue.ts";
+import { TRACE_LINKS_MAX } from "../../mixins/tracing/traceparent.ts";
 import { isPlatformError, PlatformError } from "../../services/contracts/errors.ts";
 
 type Commit = CommitQueueOptions<string, string>["commit"];
@@ -42,6 +43,40 @@ function queueOf(commit: Commit): CommitQueue<string, string> {
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 describe("the commit queue", () => {
+  it("commits for a traced request, and names the other traced ones, a bounded number", async () => {
+    const contextOf = (at: number, flags = "01"): string =>
+      `00-${String(at).padStart(32, "a")}-${String(at).padStart(16, "b")}-${flags}`;
+    const seen: RequestContext[] = [];
+    const queue = createCommitQueue<string, string>({
+      name: "test",
+      batchSizeMax: 100,
+      queueLengthMax: 100,
+      commit: (commands) => {
+        seen.push(currentContext() ?? { requestId: "none" });
+        return Promise.resolve(commands);
+      },
+    });
+    const submit = (traceparents: readonly string[]) =>
+      Promise.all(
+        traceparents.map((traceparent, at) =>
+          runInContext({ requestId: String(at), traceparent }, () => queue.submit("x")),
+        ),
+      );
+    await submit([
+      contextOf(0, "00"),
+      contextOf(1),
+      contextOf(2, "00"),
+      contextOf(3),
+      contextOf(1),
+    ]);
+    await submit([contextOf(0, "00"), contextOf(1, "00")]);
+    await submit(Array.from({ length: TRACE_LINKS_MAX + 5 }, (_, at) => contextOf(at)));
+    const [some, none, many] = seen;
+    assert.deepEqual(some, { requestId: "1", traceparent: contextOf(1), links: [contextOf(3)] });
+    assert.equal(none?.links, undefined);
+    assert.equal(many?.links?.length, TRACE_LINKS_MAX);
+  });
+
   it("commits for the request of the batch's first command, not for the one that found it idle", async () => {
     const seen: (string | undefined)[] = [];
     const queue = createCommitQueue<string, string>({
