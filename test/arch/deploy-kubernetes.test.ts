@@ -1,5 +1,4 @@
-// The Kubernetes manifests and the workflow, held against the product: what they name has to exist. No
-// cluster and no renderer was at hand, so this is the strongest judge they had.
+// The Kubernetes manifests and the workflow, held against the product: what they name has to exist.
 import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
