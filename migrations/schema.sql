@@ -1091,6 +1091,7 @@ CREATE TABLE `charges` (
   `updated_at` datetime(3) NOT NULL DEFAULT current_timestamp(3) ON UPDATE current_timestamp(3),
   PRIMARY KEY (`payment_id`),
   KEY `charges_captured` (`captured_at`,`payment_id`),
+  KEY `charges_status` (`status`,`updated_at`),
   CONSTRAINT `charges_status_known` CHECK (`status` in ('open','captured','failed','closed')),
   CONSTRAINT `charges_captured_when` CHECK (`status` = 'captured' = (`captured_at` is not null)),
   CONSTRAINT `charges_amount_not_negative` CHECK (`amount` >= 0)
@@ -1120,6 +1121,6 @@ CREATE TABLE `deliveries` (
   `created_at` datetime(3) NOT NULL DEFAULT current_timestamp(3),
   PRIMARY KEY (`id`),
   UNIQUE KEY `deliveries_once` (`webhook_id`),
-  KEY `deliveries_due` (`next_at`),
+  KEY `deliveries_next` (`next_at`,`created_at`),
   CONSTRAINT `deliveries_ended` CHECK (`delivered_at` is null or `next_at` is null)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;

@@ -2,6 +2,7 @@
 // The order of lives is what keeps effects single: receipts outlive outbox rows, which outlive the
 // stream, so nothing that can come back finds no receipt. Ledgers and histories are never deleted.
 import { assert } from "../../services/kernel/assert.ts";
+import { deleteInBatches } from "../database/batched-deletes.ts";
 import { type Database, sql, type Statement } from "../database/database.ts";
 import { purgeInbox } from "../inbox/inbox.ts";
 import { purgeOutbox } from "../outbox/outbox.repository.ts";
@@ -27,26 +28,13 @@ export async function purgeMessages(database: Database, limits: RetentionLimits)
   const { outboxKeepMs, inboxKeepMs } = limits;
   assert(outboxKeepMs > STREAM_MAX_AGE_MS, "the outbox outlives the stream");
   assert(inboxKeepMs > outboxKeepMs + STREAM_MAX_AGE_MS, "receipts outlive a late republish");
-  const events = await inBatches(limits, (size) => purgeOutbox(database, outboxKeepMs, size));
-  const receipts = await inBatches(limits, (size) => purgeInbox(database, inboxKeepMs, size));
+  const events = await deleteInBatches(limits, (size) => purgeOutbox(database, outboxKeepMs, size));
+  const receipts = await deleteInBatches(limits, (size) => purgeInbox(database, inboxKeepMs, size));
   const purge = (statement: Statement, keepMs: number): Promise<number> =>
-    inBatches(limits, async (size) => {
+    deleteInBatches(limits, async (size) => {
       return (await database.run(statement, [keepMs * US_PER_MS, size])).affectedRows;
     });
   const sagas = await purge(ENDED_SAGAS, limits.sagaKeepMs);
   const letters = await purge(CLOSED_DEAD_LETTERS, limits.deadLetterKeepMs);
   return events + receipts + sagas + letters;
-}
-
-async function inBatches(
-  { batchSizeMax, batchesMax }: RetentionLimits,
-  purge: (batchSize: number) => Promise<number>,
-): Promise<number> {
-  let deleted = 0;
-  for (let batch = 0; batch < batchesMax; batch += 1) {
-    const count = await purge(batchSizeMax);
-    deleted += count;
-    if (count < batchSizeMax) break;
-  }
-  return deleted;
 }

@@ -19,6 +19,7 @@ import {
 } from "../../services/contracts/errors.ts";
 import { assert } from "../../services/kernel/assert.ts";
 import { DAY_MS } from "../../services/kernel/clock.ts";
+import { type BatchLimits, deleteInBatches } from "../database/batched-deletes.ts";
 import { type Database, sql, type Transaction } from "../database/database.ts";
 import { withLockWait } from "../database/lock-wait.ts";
 import { isDuplicateKey, isLockTimeout } from "../database/database-error.ts";
@@ -26,7 +27,7 @@ import type { IdempotencyClaim } from "./idempotency.ts";
 
 /** A key names its operation this long; afterwards it may be used for another one. */
 export const IDEMPOTENCY_KEPT_MS = DAY_MS;
-export const PURGE_BATCH_MAX = 500;
+const PURGE_BATCHES = { batchSizeMax: 500, batchesMax: 50 } as const;
 /** Wait for another transaction with the same key; then the caller is told to come back. */
 const LOCK_WAIT_S = 1;
 const US_PER_MS = 1_000;
@@ -162,9 +163,14 @@ export function refusalOf(error: unknown): StoredAnswer<never> | undefined {
   return details === undefined ? { error: slug } : { error: slug, details };
 }
 
-/** Deletes keys that have run out, at most PURGE_BATCH_MAX; answers how many. */
-export async function purgeIdempotencyKeys(database: Database): Promise<number> {
-  return (await database.run(PURGE, [PURGE_BATCH_MAX])).affectedRows;
+/** Deletes keys that have run out, in bounded batches; answers how many. */
+export async function purgeIdempotencyKeys(
+  database: Database,
+  limits: BatchLimits = PURGE_BATCHES,
+): Promise<number> {
+  return await deleteInBatches(limits, async (size) => {
+    return (await database.run(PURGE, [size])).affectedRows;
+  });
 }
 
 function keyOf({

@@ -23,6 +23,7 @@ import {
   listChanges,
   listLimits,
 } from "./rule-lists.ts";
+import { purgeRules, RETENTION_INTERVAL_MS } from "./rule-retention.ts";
 import { createRuleRepository, type RuleRepository, type RuleRow } from "./rule.repository.ts";
 
 const EXPIRY_INTERVAL_MS = 500;
@@ -42,10 +43,18 @@ export function wire(node: PlatformNode): ServiceSchema {
   const expiry = repeatEvery(EXPIRY_INTERVAL_MS, log, async () => {
     if ((await rules.expire()) > 0) hint();
   });
+  const retention = repeatEvery(RETENTION_INTERVAL_MS, log, async () => {
+    await purgeRules(database);
+  });
   return {
     ...createOperationsService({ database, rules, hint }),
-    started: () => expiry.start(),
-    stopped: () => expiry.stop(),
+    started() {
+      expiry.start();
+      retention.start();
+    },
+    async stopped() {
+      await Promise.all([expiry.stop(), retention.stop()]);
+    },
   };
 }
 

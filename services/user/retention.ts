@@ -1,11 +1,12 @@
 // Deletes what no longer decides anything: ended sessions, old revocations, throttles, reset tokens
 // and mails. In bounded batches, so that no statement holds many locks.
+import { deleteInBatches } from "../../mixins/database/batched-deletes.ts";
 import { type Database, sql, type Statement } from "../../mixins/database/database.ts";
 import { DAY_MS, HOUR_MS, MINUTE_MS } from "../kernel/clock.ts";
 
 export const RETENTION_INTERVAL_MS = 10 * MINUTE_MS;
 const BATCH_SIZE_MAX = 500;
-const BATCHES_MAX = 20;
+const BATCHES = { batchSizeMax: BATCH_SIZE_MAX, batchesMax: 20 } as const;
 const US_PER_MS = 1_000;
 
 /** An ended family is kept for the answer "used before" and for whoever looks into a theft. */
@@ -45,9 +46,9 @@ const PURGES = [
 
 /** One turn. Harmless when several nodes do it at once. Returns how many rows it deleted. */
 export async function purgeUserData(database: Database): Promise<number> {
-  let deleted = await inBatches(() => purgeFamilies(database));
+  let deleted = await deleteInBatches(BATCHES, () => purgeFamilies(database));
   for (const [statement, keptMs] of PURGES) {
-    deleted += await inBatches(async () => {
+    deleted += await deleteInBatches(BATCHES, async () => {
       return (await database.run(statement, [keptMs * US_PER_MS])).affectedRows;
     });
   }
@@ -63,14 +64,4 @@ async function purgeFamilies(database: Database): Promise<number> {
     await tx.run(DELETE_FAMILIES, [ids]);
     return rows.length;
   });
-}
-
-async function inBatches(purge: () => Promise<number>): Promise<number> {
-  let deleted = 0;
-  for (let batch = 0; batch < BATCHES_MAX; batch += 1) {
-    const count = await purge();
-    deleted += count;
-    if (count < BATCH_SIZE_MAX) break;
-  }
-  return deleted;
 }

@@ -2,6 +2,7 @@
 import type { ServiceSchema } from "moleculer";
 import { channelsMixin } from "../../mixins/channels/channels.mixin.ts";
 import { repeatEvery } from "../../mixins/channels/repeat.ts";
+import { purgeIdempotencyKeys } from "../../mixins/idempotency/idempotency.repository.ts";
 import type { PlatformNode } from "../node.ts";
 import { purgeUserData, RETENTION_INTERVAL_MS } from "./retention.ts";
 
@@ -9,6 +10,7 @@ export function wire(node: PlatformNode): ServiceSchema {
   const { failpoint, log, nodeId, random } = node;
   const database = node.database("user");
   const retention = repeatEvery(RETENTION_INTERVAL_MS, log, async () => {
+    await purgeIdempotencyKeys(database);
     const rows = await purgeUserData(database);
     if (rows > 0) log.debug({ rows }, "old sessions and mails deleted");
   });

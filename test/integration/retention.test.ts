@@ -3,6 +3,9 @@ import { RETENTION_LIMITS } from "../../mixins/channels/limits.ts";
 import { purgeMessages } from "../../mixins/channels/retention.ts";
 import { type Database, sql } from "../../mixins/database/database.ts";
 import { readBacklog } from "../../mixins/outbox/outbox.repository.ts";
+import { purgeIdempotencyKeys } from "../../mixins/idempotency/idempotency.repository.ts";
+import { purgeRules } from "../../services/operations/rule-retention.ts";
+import { purgeProviderBooks } from "../../services/payment/provider/provider-retention.ts";
 import { testDatabase, type TestDatabase } from "../support/database.ts";
 
 const INSERT_EVENT = sql(
@@ -103,5 +106,102 @@ describe("retention of messages", () => {
     const { rows, oldestAgeMs } = await readBacklog(database);
     assert.equal(rows, 2);
     assert.equal(oldestAgeMs >= 2 * 3_600_000 && oldestAgeMs < 2 * 3_600_000 + 60_000, true);
+  });
+});
+
+describe("retention of what services keep for themselves", () => {
+  let bench: TestDatabase;
+
+  before(async () => {
+    bench = await testDatabase({ services: ["order", "operations", "provider"] });
+  });
+  after(() => bench.drop());
+
+  const left = async (database: Database, statement: string): Promise<string[]> =>
+    (await database.rows<{ name: string }>(sql("test.left", statement))).map((row) => row.name);
+
+  it("deletes the mock provider's ended notifications and idle charges, and none of its ledger", async () => {
+    const database = bench.database("provider");
+    const delivery = (id: string, days: number, end: "taken" | "given up" | "waits") =>
+      database.run(
+        sql(
+          "test.insert-delivery",
+          `INSERT INTO deliveries (webhook_id, payment_id, body, next_at, delivered_at, created_at)
+           VALUES (?, 1, '{}', ${end === "waits" ? "NOW(3)" : "NULL"},
+             ${end === "taken" ? "NOW(3)" : "NULL"}, NOW(3) - INTERVAL ? DAY)`,
+        ),
+        [id, days],
+      );
+    await delivery("taken", 31, "taken");
+    await delivery("given-up", 31, "given up");
+    await delivery("young", 29, "taken");
+    await delivery("waits", 99, "waits");
+    const charge = (id: number, status: string, days: number) =>
+      database.run(
+        sql(
+          "test.insert-charge",
+          `INSERT INTO charges
+             (payment_id, amount, currency, status, provider_ref, captured_at, updated_at)
+           VALUES (?, 1, 'CNY', ?, 'x', IF(status = 'captured', NOW(3), NULL),
+             NOW(3) - INTERVAL ? DAY)`,
+        ),
+        [id, status, days],
+      );
+    for (const [at, status] of ["open", "failed", "closed", "captured"].entries()) {
+      await charge(10 + at, status, 91);
+      await charge(20 + at, status, 89);
+    }
+    assert.equal(await purgeProviderBooks(database, { batchSizeMax: 1, batchesMax: 1 }), 4);
+    assert.equal(await purgeProviderBooks(database), 1, "what one turn had left");
+    const names = "SELECT webhook_id AS name FROM deliveries ORDER BY name";
+    assert.deepEqual(await left(database, names), ["waits", "young"]);
+    const charges = "SELECT payment_id AS name FROM charges ORDER BY payment_id";
+    assert.deepEqual(await left(database, charges), ["13", "20", "21", "22", "23"]);
+  });
+
+  it("deletes lists and limits that have been off for long, and no switch and no API client", async () => {
+    const database = bench.database("operations");
+    let seq = 0;
+    const rule = (kind: string, isOn: boolean, days: number) =>
+      database.run(
+        sql(
+          "test.insert-rule",
+          `INSERT INTO rules
+             (kind, target, user_id, is_on, value, reason, source, changed_by, changed_at, seq)
+           VALUES (?, ?, '', ?, NULL, 'x', 'admin', 1, NOW(3) - INTERVAL ? DAY, ?)`,
+        ),
+        [kind, `t${days}${isOn ? "on" : "off"}`, isOn ? 1 : 0, days, (seq += 1)],
+      );
+    for (const kind of ["blocked", "invited", "limit_sku", "pause_sale", "api_client"]) {
+      await rule(kind, false, 31);
+      await rule(kind, false, 29);
+      await rule(kind, true, 99);
+    }
+    assert.equal(await purgeRules(database, { batchSizeMax: 2, batchesMax: 1 }), 2);
+    assert.equal(await purgeRules(database), 1);
+    const gone = "SELECT kind AS name FROM rules WHERE target = 't31off' ORDER BY kind";
+    assert.deepEqual(await left(database, gone), ["api_client", "pause_sale"]);
+    const rest = "SELECT COUNT(*) AS name FROM rules WHERE target <> 't31off'";
+    assert.equal(Number((await left(database, rest))[0]), 10);
+  });
+
+  it("deletes idempotency keys that have run out, batch after batch", async () => {
+    const database = bench.database("order");
+    const key = (name: string, hours: number) =>
+      database.run(
+        sql(
+          "test.insert-key",
+          `INSERT INTO idempotency_keys
+             (user_id, route, idempotency_key, fingerprint, state, expires_at)
+           VALUES (1, 'POST /orders', ?, ?, 'running', NOW(3) + INTERVAL ? HOUR)`,
+        ),
+        [name, "a".repeat(64), hours],
+      );
+    for (const name of ["a", "b", "c", "d", "e"]) await key(name, -1);
+    await key("live", 1);
+    assert.equal(await purgeIdempotencyKeys(database, { batchSizeMax: 2, batchesMax: 2 }), 4);
+    assert.equal(await purgeIdempotencyKeys(database), 1);
+    const keys = "SELECT idempotency_key AS name FROM idempotency_keys";
+    assert.deepEqual(await left(database, keys), ["live"]);
   });
 });

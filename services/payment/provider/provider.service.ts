@@ -2,6 +2,7 @@
 // one. It has no actions; what the shop learns from it comes in signed callbacks.
 import { createBackgroundLoop } from "../../../mixins/background-loop.ts";
 import type { ServiceSchema } from "moleculer";
+import { repeatEvery } from "../../../mixins/channels/repeat.ts";
 import { SECOND_MS } from "../../kernel/clock.ts";
 import type { PlatformNode } from "../../node.ts";
 import { createHttpClient } from "../channels/json-http.ts";
@@ -9,6 +10,7 @@ import { shopUrl } from "../channels/shop-url.ts";
 import { webhookKey } from "../channels/standard-webhook.ts";
 import { CALLBACK_TIMEOUT_MS, sendCallbacks } from "./callback-sender.ts";
 import { providerKey } from "./provider-api.ts";
+import { purgeProviderBooks, RETENTION_INTERVAL_MS } from "./provider-retention.ts";
 import { createProviderServer } from "./provider-server.ts";
 
 const LOOK_INTERVAL_MS = 0.25 * SECOND_MS;
@@ -29,6 +31,9 @@ export function wire(node: PlatformNode): ServiceSchema {
       return hasMore ? 0 : LOOK_INTERVAL_MS;
     },
   });
+  const retention = repeatEvery(RETENTION_INTERVAL_MS, log, async () => {
+    await purgeProviderBooks(database);
+  });
   const server = createProviderServer({
     database,
     apiKey: providerKey(settings.PAYMENT_WEBHOOK_SECRET),
@@ -41,10 +46,11 @@ export function wire(node: PlatformNode): ServiceSchema {
     async started() {
       await server.start();
       callbacks.start();
+      retention.start();
     },
     async stopped() {
       await server.stop();
-      await callbacks.stop();
+      await Promise.all([callbacks.stop(), retention.stop()]);
       http.close();
     },
   };
