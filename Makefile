@@ -40,6 +40,7 @@ deploy/compose.env:
 	  for name in DATABASE_SECRET JWT_SECRET; do \
 	    echo "$$name=$$(openssl rand -hex 32)" || exit 1; done; \
 	  echo "PAYMENT_WEBHOOK_SECRET=whsec_$$(openssl rand -base64 33)"; \
+	  echo "AUDIT_SIGNING_KEY=$$(openssl genpkey -algorithm ed25519 -outform DER | openssl base64 -A)"; \
 	  echo "PUBLIC_URL=http://localhost:8080"; \
 	} > $@.new && mv $@.new $@
 	@echo "wrote $@"

@@ -113,6 +113,7 @@ describe("the Kubernetes manifests", () => {
       assert.deepEqual(wrong, []);
     }
     const given = [...plain, ...Object.keys(secrets[0]?.stringData ?? {})];
+    assert.ok(given.includes("AUDIT_SIGNING_KEY"), "without it no sale has a certificate");
     const needed = SETTINGS.required.filter(
       (name) => !("default" in SETTINGS.properties[name as SettingName]),
     );

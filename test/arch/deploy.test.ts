@@ -2,16 +2,19 @@
 // images, and the judgement of the real nginx and promtool.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
+import { parseEnv, promisify } from "node:util";
+import { loadSettings } from "../../config/load.ts";
 import { resolveServices } from "../../config/roles.ts";
 import { SETTINGS } from "../../config/schema.ts";
+import { createDocumentSigner } from "../../mixins/signing/ed25519.ts";
 import { METRICS } from "../../mixins/metrics/catalogue.ts";
 import { DASHBOARDS } from "../../scripts/dashboards/dashboards.ts";
 import { renderDashboard } from "../../scripts/dashboards/render.ts";
 import { readRoot, ROOT, sourceFiles } from "../support/source.ts";
 import { INSTALL_TIMEOUT_MS, programPath } from "../support/program.ts";
+import { tempFolder } from "../support/temp-folder.ts";
 import { readYaml } from "../support/yaml.ts";
 
 const run = promisify(execFile);
@@ -146,6 +149,29 @@ describe("compose files", () => {
     const used = [...text.matchAll(/\$\{([A-Z_]+):\?/g)].map(([, name = ""]) => name);
     const example = [...readRoot("deploy/compose.env.example").matchAll(/^([A-Z_]+)=/gm)];
     assert.deepEqual([...new Set(used)].sort(), example.map(([, name = ""]) => name).sort());
+  });
+
+  it("makes random secrets that the product takes, the key of the certificates among them", async () => {
+    const folder = tempFolder();
+    mkdirSync(join(folder, "deploy"));
+    const target = "deploy/compose.env";
+    await run("make", ["-f", join(ROOT, "Makefile"), target], { cwd: folder });
+    const made = parseEnv(readFileSync(join(folder, target), "utf8"));
+    const example = Object.keys(parseEnv(readRoot("deploy/compose.env.example")));
+    assert.deepEqual(Object.keys(made).sort(), example.sort());
+    const settings = loadSettings({
+      PROFILE: "production",
+      MYSQL_URL: "mysql://mysql:3306",
+      REDIS_URL: `redis://core:${made["REDIS_CORE_PASSWORD"] ?? ""}@redis:6379/0`,
+      NATS_URL: `nats://core:${made["NATS_CORE_PASSWORD"] ?? ""}@nats:4222`,
+      ...Object.fromEntries(Object.entries(made).filter(([name]) => name in SETTINGS.properties)),
+    });
+    const { key } = createDocumentSigner(settings.AUDIT_SIGNING_KEY);
+    assert.equal(key.algorithm, "Ed25519");
+    for (const role of Object.keys(ROLE_PORTS)) {
+      const { environment = {} } = platform.services[role]!;
+      assert.match(String(environment["AUDIT_SIGNING_KEY"]), /^\$\{AUDIT_SIGNING_KEY:\?/);
+    }
   });
 
   for (const [role, port] of Object.entries(ROLE_PORTS)) {
