@@ -193,9 +193,20 @@ describe("a sale behind its gate", function () {
       return [state?.stock, state?.pending];
     };
     assert.deepEqual(await look(), [0, 1]);
+    // A living node may still be at it.
+    skewMs = 2 * GIVE_UP_MS - SETTLE_MS;
+    assert.deepEqual(await look(), [0, 1]);
     skewMs = 2 * GIVE_UP_MS;
     assert.deepEqual(await look(), [1, 0]);
+    const told = await shop.as(unheard, "seckill.mine", { id: sale.id, explain: true });
+    assert.deepEqual([told.status, told.order_id], ["refused", undefined]);
+    assert.deepEqual(
+      told.story?.map(({ what }) => what),
+      ["the attempt was given up"],
+    );
     assert.equal((await buyAs(shop, sale.id, next)).answer, "queued");
+    const audit = await whenQuiet(shop, sale.id);
+    assert.deepEqual([audit.void, audit.live, audit.remaining, audit.holds], [1, 1, 0, true]);
   });
 
   it("lets a given-back unit through the gate again", async () => {
