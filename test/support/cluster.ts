@@ -31,6 +31,8 @@ export interface NodeOptions {
   readonly crashAt?: string;
   /** Settings of this node alone. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Another folder to run in than the cluster's own, and what Node is told there. */
+  readonly entry?: { readonly folder: string; readonly args: readonly string[] };
 }
 
 export class Cluster {
@@ -66,13 +68,15 @@ export class Cluster {
   }
 
   /** Resolves when every service of the node has started. */
-  async start({ name, services, crashAt = "", settings = {} }: NodeOptions): Promise<ClusterNode> {
+  async start(options: NodeOptions): Promise<ClusterNode> {
+    const { name, services, crashAt = "", settings = {} } = options;
+    const args = options.entry?.args ?? [join(ROOT, "test/support/cluster-node.ts")];
     const port = settings["PORT"] ?? this.#environment["PORT"] ?? "";
     const logFile = join(this.#folder, `${name}-${randomBytes(3).toString("hex")}.log`);
     const started = await startGuarded({
       program: process.execPath,
-      args: [join(ROOT, "test/support/cluster-node.ts")],
-      cwd: this.#folder,
+      args,
+      cwd: options.entry?.folder ?? this.#folder,
       logFile,
       env: {
         ...inheritedEnvironment(),
@@ -101,6 +105,11 @@ export class Cluster {
       what: `${url} is ready`,
       intervalMs: 100,
     });
+  }
+
+  /** What every node is told. */
+  get environment(): Readonly<Record<string, string>> {
+    return this.#environment;
   }
 
   async stop(): Promise<void> {
