@@ -2,16 +2,17 @@
 COMPOSE := docker compose --env-file deploy/compose.env
 DEMO := $(COMPOSE) -f docker-compose.yml -f deploy/compose.demo.yml
 
-.PHONY: help run test bench clean compose-env up demo infra down
+.PHONY: help run test bench demo clean compose-env up up-demo infra down
 
 help:
 	@echo "make run          start the platform on this machine (npm start)"
 	@echo "make test         every check and every test (npm test)"
 	@echo "make bench        measure it (npm run bench)"
+	@echo "make demo         a crowd of 20,000 storms a flash sale (npm run demo:sale)"
 	@echo "make clean        remove the data of npm start (.data); it must not be running"
 	@echo "make compose-env  write deploy/compose.env with random secrets, once"
 	@echo "make up           build the image and start everything in containers"
-	@echo "make demo         the same with the mock payment provider"
+	@echo "make up-demo      the same with the mock payment provider"
 	@echo "make infra        only MySQL, Redis and NATS in containers"
 	@echo "make down         stop the containers; their data stays"
 
@@ -23,6 +24,9 @@ test:
 
 bench:
 	npm run bench
+
+demo:
+	npm run demo:sale
 
 # The launcher's lock tells whether it runs; a folder that is in use is left alone.
 clean:
@@ -48,7 +52,7 @@ deploy/compose.env:
 up: deploy/compose.env
 	$(COMPOSE) up --build --wait
 
-demo: deploy/compose.env
+up-demo: deploy/compose.env
 	$(DEMO) up --build --wait
 
 infra: deploy/compose.env

@@ -183,27 +183,64 @@ describe("the Kubernetes manifests", () => {
   });
 });
 
+const SCRIPTS = Object.keys((JSON.parse(readRoot("package.json")) as { scripts: object }).scripts);
+
+/** Names of npm scripts that a text calls and that are not there. */
+const lostScripts = (text: string): string[] =>
+  [...text.matchAll(/npm (?:run ([\w:]+)|(start|test)\b)/g)]
+    .map(([, name, short]) => name ?? short ?? "")
+    .filter((name) => !SCRIPTS.includes(name));
+
 describe("the workflow of continuous integration", () => {
   const text = readRoot(".github/workflows/ci.yml");
   const { jobs } = parseYaml(text)[0] as {
     jobs: Record<string, { needs?: string[]; steps: { run?: string; uses?: string }[] }>;
   };
 
-  it("runs scripts that exist", () => {
-    const scripts = Object.keys(
-      (JSON.parse(readRoot("package.json")) as { scripts: object }).scripts,
-    );
-    const called = [...text.matchAll(/npm run ([\w:]+)/g)].map(([, name = ""]) => name);
+  it("runs scripts and reads folders that exist", () => {
+    assert.deepEqual(lostScripts(text), []);
+    assert.deepEqual(lostScripts("npm run nothing"), ["nothing"]);
+    const files = [".ci/run", ...(text.match(/deploy\/[\w/.]+/g) ?? [])];
+    assert.ok(files.length > 5);
+    const made = "deploy/compose.env";
     assert.deepEqual(
-      called.filter((name) => !scripts.includes(name)),
+      files.filter((file) => file !== made && !existsSync(join(ROOT, file))),
       [],
     );
-    assert.ok(existsSync(join(ROOT, ".ci/run")));
   });
 
-  it("releases only what was tested and built", () => {
-    assert.deepEqual(jobs["release"]?.needs, ["test", "image"]);
+  it("releases only what was tested and built, under the version that it has", () => {
+    const others = Object.keys(jobs).filter((name) => name !== "release");
+    assert.deepEqual(jobs["release"]?.needs, others);
     const uses = Object.values(jobs).flatMap(({ steps }) => steps.map((step) => step.uses ?? ""));
     assert.ok(uses.filter(Boolean).every((one) => /@v\d+$/.test(one)));
+    const { version } = JSON.parse(readRoot("package.json")) as { version: string };
+    assert.ok(text.includes(`tags: flash-sale-platform:${version}\n`));
+  });
+});
+
+describe("the Makefile", () => {
+  const text = readRoot("Makefile");
+
+  it("has the verbs that people try, explains each, and calls what exists", () => {
+    const verbs = /^\.PHONY: (.+)$/m.exec(text)?.[1]?.split(" ") ?? [];
+    for (const verb of ["run", "test", "bench", "demo", "clean"]) assert.ok(verbs.includes(verb));
+    const wrong = verbs.filter(
+      (verb) =>
+        !new RegExp(`^${verb}:`, "m").test(text) ||
+        (verb !== "help" && !text.includes(`"make ${verb} `)),
+    );
+    assert.deepEqual(wrong, []);
+    assert.deepEqual(lostScripts(text), []);
+    for (const [, file = ""] of text.matchAll(/-f (\S+)/g)) assert.ok(existsSync(join(ROOT, file)));
+  });
+
+  it("makes every secret that the containers want", () => {
+    const recipe = text.slice(text.indexOf("deploy/compose.env:\n"), text.indexOf("mv $@.new"));
+    const wanted = [...readRoot("deploy/compose.env.example").matchAll(/^([A-Z_]+)=/gm)];
+    assert.deepEqual(
+      wanted.map(([, name = ""]) => name).filter((name) => !recipe.includes(name)),
+      [],
+    );
   });
 });
