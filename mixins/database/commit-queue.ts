@@ -30,6 +30,11 @@ export interface CommitQueueOptions<Command, Outcome> {
   /** Commands that may wait for the next commits; one more is refused with OVERLOADED. */
   readonly queueLengthMax: number;
   /**
+   * Commands that have waited longer are refused with OVERLOADED: whoever asked has given up, and work
+   * for nobody would make the next ones wait as long. No limit unless given.
+   */
+  readonly waitMaxMs?: number;
+  /**
    * Commits all commands, in their order, and answers one outcome each, at the same index; a
    * Refusal rejects that command alone. Rejects when nothing has been committed or nothing is known.
    */
@@ -52,6 +57,8 @@ export interface CommitQueueStats {
 
 interface Waiting<Command, Outcome> {
   readonly command: Command;
+  /** By performance.now(). */
+  readonly sinceMs: number;
   readonly context: RequestContext | undefined;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: unknown) => void;
@@ -88,7 +95,8 @@ class GroupCommitQueue<Command, Outcome> implements CommitQueue<Command, Outcome
       return Promise.reject(new PlatformError("OVERLOADED"));
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ command, context: currentContext(), resolve, reject });
+      const sinceMs = performance.now();
+      this.#waiting.push({ command, sinceMs, context: currentContext(), resolve, reject });
       this.#figures.waiting += 1;
       this.#running ??= this.#run();
     });
@@ -103,13 +111,25 @@ class GroupCommitQueue<Command, Outcome> implements CommitQueue<Command, Outcome
     // What arrives in this turn of the event loop goes into the first batch.
     await new Promise(setImmediate);
     while (this.#waiting.length > 0) {
+      this.#refuseLate();
       const batch = this.#waiting.splice(0, this.#options.batchSizeMax);
       this.#figures.waiting -= batch.length;
+      if (batch.length === 0) break;
       // Not of the request that found the queue idle: it may have been answered long ago.
       await runInContext(leadContext(batch), () => this.#commitBatch(batch));
     }
     // No await between the last look at the queue and this: a submit cannot fall in between.
     this.#running = undefined;
+  }
+
+  /** Those who have waited longest come first. */
+  #refuseLate(): void {
+    const { waitMaxMs = Infinity } = this.#options;
+    const sinceMinMs = performance.now() - waitMaxMs;
+    const firstGood = this.#waiting.findIndex(({ sinceMs }) => sinceMs >= sinceMinMs);
+    const late = this.#waiting.splice(0, firstGood === -1 ? this.#waiting.length : firstGood);
+    this.#figures.waiting -= late.length;
+    rejectAll(late, new PlatformError("OVERLOADED"));
   }
 
   async #commitBatch(batch: readonly Waiting<Command, Outcome>[]): Promise<void> {

@@ -32,6 +32,8 @@ import { lockStock, writeBook } from "./stock.repository.ts";
 export const RESERVE_BATCH_MAX = 128;
 /** Orders that may wait for the next transactions; a full queue answers OVERLOADED. */
 const RESERVE_QUEUE_MAX = 4_096;
+/** Its caller has given up by then, and lets go what may have been reserved. */
+const RESERVE_WAIT_MAX_MS = 1_500;
 
 export const RESERVE_FAILPOINTS = {
   beforeCommit: "inventory.reserve.before_commit",
@@ -62,6 +64,7 @@ export function createReserver(deps: ReserveDeps): Reserver {
     name: "inventory.reserve",
     batchSizeMax: RESERVE_BATCH_MAX,
     queueLengthMax: RESERVE_QUEUE_MAX,
+    waitMaxMs: RESERVE_WAIT_MAX_MS,
     commit: (commands) => commitBatch(deps, commands),
   });
   const lookups = createCommitQueue<string, ReservationStatus | undefined>({

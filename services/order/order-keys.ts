@@ -1,6 +1,7 @@
 // The Idempotency-Keys of POST /orders, many in one statement: what mixins/idempotency does for one
 // request, for a batch of orders that share a commit. A key's reference is its order's id.
 import { type Queryable, sql, type Transaction } from "../../mixins/database/database.ts";
+import { withLockWait } from "../../mixins/database/lock-wait.ts";
 import { isDuplicateKey } from "../../mixins/database/database-error.ts";
 import {
   beginIdempotent,
@@ -12,6 +13,7 @@ import {
 import type { IdempotencyClaim } from "../../mixins/idempotency/idempotency.ts";
 import { isPlatformError, PlatformError } from "../contracts/errors.ts";
 import type { Order as OrderDto } from "../contracts/order.ts";
+import { must } from "../kernel/assert.ts";
 
 /** A key and the order it made. */
 export interface KeyedOrder {
@@ -21,10 +23,18 @@ export interface KeyedOrder {
 
 export type KeyStart<T = OrderDto> = IdempotentStart<T> | { readonly kind: "reused" };
 
+/** Of inserting a batch's keys; in between those in use are taken out. */
+const ROUNDS_MAX = 3;
+/** Wait for another transaction with one of the keys: the whole batch waits with it. */
+const LOCK_WAIT_S = 1;
+
 const COLUMNS =
   "user_id, route, idempotency_key, fingerprint, state, reference, answer, expires_at";
 
-const INSERT = sql("order.keys.insert", `INSERT INTO idempotency_keys (${COLUMNS}) VALUES ?`);
+const INSERT = sql(
+  "order.keys.insert",
+  withLockWait(LOCK_WAIT_S, `INSERT INTO idempotency_keys (${COLUMNS}) VALUES ?`),
+);
 
 const COMPLETE = sql(
   "order.keys.complete",
@@ -40,6 +50,13 @@ const FREE = sql(
   "order.keys.free",
   `DELETE FROM idempotency_keys
    WHERE (user_id, route, idempotency_key) IN (?) AND state = 'running' AND reference IN (?)`,
+);
+
+const FIND_USED = sql(
+  "order.keys.find-used",
+  `SELECT user_id, route, idempotency_key, fingerprint, state, reference, answer
+   FROM idempotency_keys
+   WHERE (user_id, route, idempotency_key) IN (?) AND expires_at > NOW(3)`,
 );
 
 const FIND = sql(
@@ -60,20 +77,72 @@ function keyValues({ claim, orderId }: KeyedOrder, answer: string | null): reado
   return [userId, route, key, fingerprint, state, orderId, answer, EXPIRY];
 }
 
-/** What each key's request may do, in order. The key's row comes first: it decides between equals. */
+/**
+ * What each key's request may do, in order. The key's row comes first: it decides between equals. Keys
+ * that are in use are taken out and the others inserted together again: one by one they would cost two
+ * statements each, and buyers who ask again while the shop is slow bring a used key into every batch.
+ */
 export async function beginKeys(
   tx: Transaction,
   orders: readonly KeyedOrder[],
 ): Promise<readonly KeyStart[]> {
+  const starts = new Map<KeyedOrder, KeyStart>();
+  let open = oncePerKey(orders);
+  for (let round = 0; round < ROUNDS_MAX && open.length > 0; round += 1) {
+    if (await insertAll(tx, open)) {
+      for (const order of open) starts.set(order, { kind: "fresh" });
+    } else {
+      for (const [order, start] of await findUsed(tx, open)) starts.set(order, start);
+    }
+    open = open.filter((order) => !starts.has(order));
+  }
+  // Expired, committed a moment ago, or twice in this batch.
+  for (const order of orders) {
+    if (!starts.has(order)) starts.set(order, await beginKey(tx, order.claim, order.orderId));
+  }
+  return orders.map((order) => must(starts.get(order), "a start of every key"));
+}
+
+/** The first order of each key. In one order on every node, so that batches do not wait in a circle. */
+function oncePerKey(orders: readonly KeyedOrder[]): readonly KeyedOrder[] {
+  const byKey = new Map<string, KeyedOrder>();
+  for (const order of orders) {
+    const name = nameOf(order.claim);
+    if (!byKey.has(name)) byKey.set(name, order);
+  }
+  return [...byKey].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, order]) => order);
+}
+
+function nameOf({ userId, route, key }: Pick<IdempotencyClaim, "userId" | "route" | "key">) {
+  return `${userId} ${route} ${key}`;
+}
+
+/** False when one of the keys is in use: then none is inserted. */
+async function insertAll(tx: Transaction, orders: readonly KeyedOrder[]): Promise<boolean> {
   try {
     await tx.run(INSERT, [orders.map((order) => keyValues(order, null))]);
-    return orders.map(() => ({ kind: "fresh" }));
+    return true;
   } catch (error) {
     if (!isDuplicateKey(error)) throw error;
+    return false;
   }
-  const starts: KeyStart[] = [];
-  for (const { claim, orderId } of orders) starts.push(await beginKey(tx, claim, orderId));
-  return starts;
+}
+
+async function findUsed(
+  tx: Transaction,
+  orders: readonly KeyedOrder[],
+): Promise<readonly (readonly [KeyedOrder, KeyStart])[]> {
+  const rows = await tx.rows<NamedKeyRow>(FIND_USED, [orders.map(({ claim }) => keyTuple(claim))]);
+  const byName = new Map(
+    rows.map((row) => [
+      nameOf({ userId: row.user_id, route: row.route, key: row.idempotency_key }),
+      row,
+    ]),
+  );
+  return orders.flatMap((order) => {
+    const row = byName.get(nameOf(order.claim));
+    return row === undefined ? [] : [[order, startOf<OrderDto>(row, order.claim)] as const];
+  });
 }
 
 async function beginKey(
@@ -103,9 +172,13 @@ export async function completeKeys(tx: Transaction, answers: readonly KeyAnswer[
 export async function freeKeys(tx: Transaction, orders: readonly KeyedOrder[]): Promise<void> {
   if (orders.length === 0) return;
   await tx.run(FREE, [
-    orders.map(({ claim }) => [BigInt(claim.userId), claim.route, claim.key]),
+    orders.map(({ claim }) => keyTuple(claim)),
     orders.map(({ orderId }) => orderId),
   ]);
+}
+
+function keyTuple({ userId, route, key }: IdempotencyClaim): readonly unknown[] {
+  return [BigInt(userId), route, key];
 }
 
 interface KeyRow {
@@ -115,6 +188,12 @@ interface KeyRow {
   readonly answer: string | null;
 }
 
+interface NamedKeyRow extends KeyRow {
+  readonly user_id: string;
+  readonly route: string;
+  readonly idempotency_key: string;
+}
+
 /** What became of an earlier request with this key; `fresh` when there was none. */
 export async function findKey<T>(
   database: Queryable,
@@ -122,7 +201,11 @@ export async function findKey<T>(
 ): Promise<KeyStart<T>> {
   const row = await database.row<KeyRow>(FIND, [claim.userId, claim.route, claim.key]);
   if (row === undefined) return { kind: "fresh" };
-  if (row.fingerprint !== claim.fingerprint) return { kind: "reused" };
+  return startOf(row, claim);
+}
+
+function startOf<T>(row: KeyRow, { fingerprint }: IdempotencyClaim): KeyStart<T> {
+  if (row.fingerprint !== fingerprint) return { kind: "reused" };
   if (row.answer === null) return { kind: "running", reference: row.reference };
   return { kind: "replay", answer: JSON.parse(row.answer) as StoredAnswer<T> };
 }

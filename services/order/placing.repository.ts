@@ -40,6 +40,8 @@ import { compensateSagas, finishSagas, type Lease, startSagas } from "./saga-log
 export const PLACING_BATCH_MAX = 64;
 /** Orders that may wait for the next transactions; one more is OVERLOADED. */
 const PLACING_QUEUE_MAX = 2_048;
+/** Nothing is begun for a buyer who would hear of it too late: reserving and ending take as long again. */
+const BEGIN_WAIT_MAX_MS = 1_200;
 
 const NOW = sql("order.now", "SELECT NOW(3) AS now");
 
@@ -119,6 +121,7 @@ export function createPlacing(deps: PlacingDeps): Placing {
   const begins: CommitQueue<BeginCommand, Begun> = createCommitQueue({
     name: "order.place.begin",
     ...limits,
+    waitMaxMs: BEGIN_WAIT_MAX_MS,
     commit: (commands: readonly BeginCommand[]) => commitBegins(deps, commands),
   });
   const ends: CommitQueue<EndCommand, Ended> = createCommitQueue({

@@ -104,6 +104,22 @@ describe("placing an order", () => {
     assert.equal((await shop.stockOf(must(items[0], "a line").sku_id)).reserved, 2);
   });
 
+  it("places what is new in a rush in which others ask again", async () => {
+    const items = [{ sku_id: await shop.sell(50), quantity: 1 }];
+    const wishes = Array.from({ length: 8 }, () => ({ buyer: newCustomer(), key: randomUUID() }));
+    const placeAll = (some: typeof wishes) =>
+      Promise.all(some.map(({ buyer, key }) => shop.place(buyer, items, key)));
+    const before = wishes.slice(0, 4);
+    const first = await placeAll(before);
+    const placed = await placeAll(wishes);
+    assert.deepEqual(
+      placed.slice(0, before.length).map(({ id }) => id),
+      first.map(({ id }) => id),
+    );
+    assert.equal(new Set(placed.map(({ id }) => id)).size, wishes.length);
+    assert.equal((await shop.stockOf(must(items[0], "a line").sku_id)).reserved, wishes.length);
+  });
+
   it("gives the first answer again when the product can no longer be bought", async () => {
     const buyer = newCustomer();
     const skuId = await shop.sell(1);

@@ -9,11 +9,14 @@ import {
 } from "../../mixins/database/commit-queue.ts";
 import { TRACE_LINKS_MAX } from "../../mixins/tracing/traceparent.ts";
 import { isPlatformError, PlatformError } from "../../services/contracts/errors.ts";
+import { eventually } from "../support/eventually.ts";
 
 type Commit = CommitQueueOptions<string, string>["commit"];
 
 /** A queue that records its batches; each commit waits for `open()` when it is gated. */
-function gatedQueue(limits: { batchSizeMax?: number; queueLengthMax?: number } = {}): {
+function gatedQueue(
+  limits: { batchSizeMax?: number; queueLengthMax?: number; waitMaxMs?: number } = {},
+): {
   queue: CommitQueue<string, string>;
   batches: string[][];
   open: () => void;
@@ -40,6 +43,7 @@ function queueOf(commit: Commit): CommitQueue<string, string> {
   return createCommitQueue({ name: "test", batchSizeMax: 10, queueLengthMax: 100, commit });
 }
 
+const WAITED = { timeoutMs: 10_000, what: "the command has waited" };
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 describe("the commit queue", () => {
@@ -75,6 +79,33 @@ describe("the commit queue", () => {
     assert.deepEqual(some, { requestId: "1", traceparent: contextOf(1), links: [contextOf(3)] });
     assert.equal(none?.links, undefined);
     assert.equal(many?.links?.length, TRACE_LINKS_MAX);
+  });
+
+  it("refuses what has waited too long, and commits what came after it", async () => {
+    const waitMaxMs = 200;
+    const { queue, batches, open } = gatedQueue({ waitMaxMs });
+    const first = queue.submit("a");
+    await turn();
+    const late = assert.rejects(queue.submit("b"), (error) => isPlatformError(error, "OVERLOADED"));
+    const lateFromMs = performance.now() + waitMaxMs;
+    await eventually(() => performance.now() > lateFromMs, WAITED);
+    const last = queue.submit("c");
+    open();
+    assert.deepEqual(await Promise.all([first, last]), ["a done", "c done"]);
+    await late;
+    assert.deepEqual(batches, [["a"], ["c"]]);
+    assert.equal(queue.stats.waiting, 0);
+  });
+
+  it("comes to rest when all that waited came too late", async () => {
+    const { queue, batches, open } = gatedQueue({ waitMaxMs: 0 });
+    const first = assert.rejects(queue.submit("a"), (error) =>
+      isPlatformError(error, "OVERLOADED"),
+    );
+    open();
+    await first;
+    await queue.drain();
+    assert.deepEqual(batches, []);
   });
 
   it("commits for the request of the batch's first command, not for the one that found it idle", async () => {
