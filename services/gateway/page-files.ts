@@ -27,3 +27,8 @@ export function servePageFile(folder: string, file: string): PageHandler {
     sendText(response, 200, { type, text });
   };
 }
+
+/** The style that all pages begin with. */
+export function servePageStyle(): PageHandler {
+  return servePageFile(import.meta.dirname, "page.css");
+}

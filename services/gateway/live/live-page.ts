@@ -2,7 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import { PlatformError } from "../../contracts/errors.ts";
 import { sendError } from "../http-errors.ts";
-import { type PageHandler, servePageFile } from "../page-files.ts";
+import { type PageHandler, servePageFile, servePageStyle } from "../page-files.ts";
 
 const PAGE_PATH = /^\/live\/[1-9][0-9]{0,18}$/;
 
@@ -10,6 +10,7 @@ const PAGE_PATH = /^\/live\/[1-9][0-9]{0,18}$/;
 export function livePageHandlers(): Readonly<Record<string, PageHandler>> {
   const page = servePageFile(import.meta.dirname, "live.html");
   return {
+    "GET /live/assets/page.css": servePageStyle(),
     "GET /live/assets/live.css": servePageFile(import.meta.dirname, "live.css"),
     "GET /live/assets/live.js": servePageFile(import.meta.dirname, "live.js"),
     "GET /live/:sale_id": (request, response) => {

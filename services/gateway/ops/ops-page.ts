@@ -1,6 +1,6 @@
 // The operations page at /ops. The page itself is nothing secret: everything it shows it asks the API for,
 // with the token of the admin who signs in on it.
-import { type PageHandler, servePageFile } from "../page-files.ts";
+import { type PageHandler, servePageFile, servePageStyle } from "../page-files.ts";
 
 const ASSETS = ["ops.css", "ops.js", "ops-client.js", "ops-panels.js", "ops-troubles.js"] as const;
 
@@ -10,5 +10,9 @@ export function opsPageHandlers(): Readonly<Record<string, PageHandler>> {
   const assets = ASSETS.map(
     (file) => [`GET /ops/assets/${file}`, servePageFile(folder, file)] as const,
   );
-  return { ...Object.fromEntries(assets), "GET /ops": servePageFile(folder, "ops.html") };
+  return {
+    ...Object.fromEntries(assets),
+    "GET /ops/assets/page.css": servePageStyle(),
+    "GET /ops": servePageFile(folder, "ops.html"),
+  };
 }
