@@ -15,6 +15,8 @@ import { verifyCertificate } from "./verify-certificate.ts";
 
 /** A sale of ten million units takes 250 calls; one that never ends is a fault. */
 const CALLS_MAX = 10_000;
+/** Longer than the shop takes for a piece before it gives up itself. */
+const REQUEST_TIMEOUT_MS = 15_000;
 const USAGE = "npm run audit -- <sale> [--full] [--certificate file] | --verify file [--key file]";
 
 interface Shop {
@@ -46,12 +48,12 @@ async function main(): Promise<boolean> {
 
 /** The shop at a URL as everybody sees it, else the one that runs here as its admin does. */
 async function openShop(url: string | undefined): Promise<Shop> {
-  if (url !== undefined) return { client: createShopClient(url.replace(/\/$/, ""), 0) };
+  if (url !== undefined) return { client: createClient(url.replace(/\/$/, ""), 0) };
   const given = process.env["DATA_DIR"] ?? "";
   const dataDir = resolve(import.meta.dirname, "..", "..", given === "" ? ".data" : given);
   const folder = dataFolderAt(dataDir);
   const settings = loadSettings(readPlatformEnv(folder));
-  const client = createShopClient(readRunState(folder).url, settings.RATE_LIMIT_PER_USER_RPS);
+  const client = createClient(readRunState(folder).url, settings.RATE_LIMIT_PER_USER_RPS);
   const { ADMIN_EMAIL: email, ADMIN_PASSWORD: password } = settings;
   const { data } = await client.request<{ access_token: string } | undefined>(
     "POST",
@@ -62,6 +64,10 @@ async function openShop(url: string | undefined): Promise<Shop> {
     throw new LauncherError("The shop does not know its admin's password.", "Set ADMIN_PASSWORD.");
   }
   return { client, token: data.access_token };
+}
+
+function createClient(url: string, requestsPerSecond: number): ShopClient {
+  return createShopClient(url, requestsPerSecond, REQUEST_TIMEOUT_MS);
 }
 
 async function ask<T>({ client, token }: Shop, path: string): Promise<T> {

@@ -32,7 +32,11 @@ export interface ShopClient {
 
 /** @param requestsPerSecond the gateway's limit for one user, 0 = none; it allows twice as many at
  * once. */
-export function createShopClient(baseUrl: string, requestsPerSecond: number): ShopClient {
+export function createShopClient(
+  baseUrl: string,
+  requestsPerSecond: number,
+  timeoutMs = REQUEST_TIMEOUT_MS,
+): ShopClient {
   const pacers = new Map<string, () => Promise<void>>();
   const waitForTurn = async (token: string | undefined): Promise<void> => {
     if (token === undefined || requestsPerSecond === 0) return;
@@ -47,7 +51,7 @@ export function createShopClient(baseUrl: string, requestsPerSecond: number): Sh
         const response = await fetch(`${baseUrl}/api/v1${path}`, {
           ...partsOf(options),
           method,
-          signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+          signal: AbortSignal.timeout(timeoutMs),
         });
         const answer = (await response.json()) as { error?: string; data: never };
         const isBusy = response.status === 429 || response.status === 503;

@@ -71,6 +71,8 @@ export class Faults {
 export interface LogWalkParts {
   readonly database: Database;
   readonly ctx: Context;
+  /** Whether a page is the last one of this call; the first one is always read. */
+  readonly isTimeUp: () => boolean;
 }
 
 /** Errors: those of reads and of order.ofAdmissions. */
@@ -159,7 +161,8 @@ class LogWalk {
 
   /** Entries the next page may have; 0 when this call has read enough. */
   #take(): number {
-    const limit = Math.min(STATUS_IDS_MAX, this.#budget);
+    const isTimeUp = this.#budget < ENTRIES_PER_CALL_MAX && this.#parts.isTimeUp();
+    const limit = isTimeUp ? 0 : Math.min(STATUS_IDS_MAX, this.#budget);
     this.#budget -= limit;
     if (limit === 0) this.#isComplete = false;
     return limit;

@@ -9,7 +9,7 @@ import {
 } from "../../mixins/signing/ed25519.ts";
 import { PlatformError } from "../contracts/errors.ts";
 import type { SaleAudit, SaleCertificate } from "../contracts/sale-audit.ts";
-import { type Clock, SECOND_MS } from "../kernel/clock.ts";
+import { SECOND_MS } from "../kernel/clock.ts";
 import { type AuditDeps, type AuditedSale, auditSale } from "./audit.ts";
 import { shownStatus } from "./domain/sale.ts";
 
@@ -18,7 +18,6 @@ const PUBLIC_FRESH_MS = SECOND_MS;
 const PUBLIC_SALES_MAX = 1_000;
 
 export interface AuditsDeps extends AuditDeps {
-  readonly clock: Clock;
   /** As in the settings; empty: no certificates. */
   readonly signingKey: string;
 }

@@ -2,21 +2,27 @@
 // left off, and can be taken along as a certificate that nobody can change.
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
+import { Context } from "moleculer";
 import { isSignedBy } from "../../mixins/signing/ed25519.ts";
 import { findFreePort } from "../../scripts/launcher/ports.ts";
 import { isPlatformError } from "../../services/contracts/errors.ts";
+import { STATUS_IDS_MAX } from "../../services/contracts/order.ts";
 import type { SaleAudit } from "../../services/contracts/sale-audit.ts";
-import type { Sale } from "../../services/contracts/seckill.ts";
+import { ADMISSION_BATCH_MAX, type Sale } from "../../services/contracts/seckill.ts";
+import { systemClock } from "../../services/kernel/clock.ts";
 import { chainHash, EMPTY_LOG_HASH } from "../../services/kernel/hash-chain.ts";
+import { auditSale } from "../../services/seckill/audit.ts";
 import { logEntry } from "../../services/seckill/audit-log.ts";
 import { AUDIT_RULES, type AuditRule } from "../../services/seckill/domain/audit.ts";
-import { testDatabase, type TestDatabase } from "../support/database.ts";
+import { createGate } from "../../services/seckill/gate.store.ts";
+import { silentLog, testDatabase, type TestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { assertInvariants } from "../support/invariants.ts";
 import { ADMIN, newCustomer, type ShopNode, shopNode } from "../support/order-shop.ts";
 import {
   admitAll,
   buyAs,
+  buyPatiently,
   customers,
   openSale,
   SALE_SCHEMAS,
@@ -217,6 +223,44 @@ describe("the audit of a sale", function () {
       assert.deepEqual([healed.holds, healed.offending], [true, []]);
     });
   }
+
+  it("answers in time on a machine of any speed, and goes on where it left off", async () => {
+    const buyers = 2 * STATUS_IDS_MAX + 1;
+    const options = { quantity: buyers, stock: buyers, strategy: "database" } as const;
+    const large = await openSale(shop, options);
+    for (let sold = 0; sold < buyers; sold += ADMISSION_BATCH_MAX) {
+      const count = Math.min(ADMISSION_BATCH_MAX, buyers - sold);
+      await buyPatiently(shop, large.id, customers(count));
+    }
+    await eventually(async () => (await audit(large.id, true)).holds, {
+      timeoutMs: SETTLE_MS,
+      what: "every admission has its order",
+    });
+    const { node } = shop;
+    let nowMs = 0;
+    const deps = {
+      database: schemas.database("seckill"),
+      gate: createGate({
+        redis: node.redis(),
+        namespace: node.settings.NAMESPACE,
+        clock: systemClock,
+      }),
+      log: silentLog,
+      // A minute between any two looks at it.
+      clock: { now: () => nowMs, monotonic: () => (nowMs += 60_000) },
+    };
+    const found: [number, boolean, boolean][] = [];
+    for (const isFull of [true, false, false]) {
+      const request = { id: large.id, isFull };
+      const { audit: one } = await auditSale(deps, new Context(node.broker), request);
+      found.push([one.admission_log.entries, one.complete, one.offending.length === 0]);
+    }
+    assert.deepEqual(found, [
+      [STATUS_IDS_MAX, false, true],
+      [2 * STATUS_IDS_MAX, false, true],
+      [buyers, true, true],
+    ]);
+  });
 
   it("names a closed sale that lost a unit", async () => {
     const closing = await openSale(shop, { quantity: 2, strategy: "database" });
