@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { get, type IncomingMessage } from "node:http";
 import { availableParallelism } from "node:os";
+import type { Sale } from "../../services/contracts/seckill.ts";
 import { EventReader } from "../support/event-stream.ts";
 import { eventually } from "../support/eventually.ts";
 import { type FaultyLink, faultyLink } from "../support/faulty-link.ts";
@@ -42,6 +43,16 @@ describe("the shop behind nginx", function () {
     link.close();
   });
 
+  /** A sale of so many units, and a stream of its events that has begun. */
+  const watchedSale = async (quantity: number): Promise<{ sale: Sale; watcher: EventReader }> => {
+    const sale = await openSale(front, { quantity });
+    await whenKnown(front, sale.id);
+    const watcher = await EventReader.open(`${front.url}${SALES}/${sale.id}/events`);
+    streams.push(watcher);
+    await watcher.when("message", ({ remaining }) => remaining === quantity);
+    return { sale, watcher };
+  };
+
   it("is browsed, signed in to and bought from, and its provider's callback arrives", async () => {
     const { product, skuId } = await front.product(2);
     const seen = await front.visitor().get(`${API}/products/${product.id}`);
@@ -55,11 +66,7 @@ describe("the shop behind nginx", function () {
   });
 
   it("shows a sale as it goes, each event when it happens", async () => {
-    const sale = await openSale(front, { quantity: 1 });
-    await whenKnown(front, sale.id);
-    const watcher = await EventReader.open(`${front.url}${SALES}/${sale.id}/events`);
-    streams.push(watcher);
-    await watcher.when("message", ({ remaining }) => remaining === 1);
+    const { sale, watcher } = await watchedSale(1);
     assert.equal((await buy(await front.customer(), sale.id)).status, 202);
     await watcher.when("message", ({ remaining, sold }) => remaining === 0 && sold === 1);
     assert.ok(!watcher.isEnded);
@@ -126,11 +133,7 @@ describe("the shop behind nginx", function () {
   });
 
   it("takes a new configuration while it sells: nothing fails and no stream ends", async () => {
-    const sale = await openSale(front, { quantity: 2 });
-    await whenKnown(front, sale.id);
-    const watcher = await EventReader.open(`${front.url}${SALES}/${sale.id}/events`);
-    streams.push(watcher);
-    await watcher.when("message", ({ remaining }) => remaining === 2);
+    const { sale, watcher } = await watchedSale(2);
     nginx.reload((text) =>
       text.replace(
         "proxy_pass http://edge;",
