@@ -2,10 +2,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { seededRandom } from "../../scripts/demo/buyer-plan.ts";
 import { openSale } from "../support/open-sale.ts";
+import { signedInAdmin } from "../support/shop.ts";
 import { Crowd, type Goods, type Rates } from "./crowd.ts";
 import { PAYMENT_WINDOW_MS, type Rig, type RigOptions } from "./rig.ts";
 import { judge, type Verdict } from "./verdict.ts";
-import { type Seen, seenBy, Witness } from "./witness.ts";
+import { type Course, type Seen, seenBy, Witness } from "./witness.ts";
 
 const WARM_UP_MS = 2_500;
 const AFTER_HEAL_MS = 3_000;
@@ -63,16 +64,12 @@ export async function runCell(cell: Cell, rig: Rig, seed: number): Promise<CellR
   const rates = { ...STEADY, ...cell.rates };
   const { admin } = rig.shop;
   const crowd = new Crowd({ doors: rig.doors, admin, goods, rates, seed, witness });
-  crowd.start();
-  await delay(WARM_UP_MS);
-  const injectedMs = performance.now();
-  await cell.inject(scene);
-  const healedMs = performance.now();
-  await cell.heal?.(scene);
-  await rig.heal();
-  await delay(AFTER_HEAL_MS);
-  await crowd.stop();
-  const seen = seenBy(witness, { injectedMs, healedMs });
+  const course = await take(cell, scene, crowd).catch(async (error: unknown) => {
+    // What cannot be carried on must not load the platform of the next cell.
+    await crowd.disperse();
+    throw error;
+  });
+  const seen = seenBy(witness, course);
   const verdict = await judge({ rig, crowd, goods, witness });
   const faults = [...verdict.faults, ...((await cell.expect?.(scene, seen)) ?? [])];
   if (seen.longest_wait_ms > WAIT_MAX_MS) {
@@ -86,8 +83,24 @@ export async function runCell(cell: Cell, rig: Rig, seed: number): Promise<CellR
   return { ...seen, ...verdict, ...measured, faults, holds: faults.length === 0 };
 }
 
+/** The fault under load, and what heals it. */
+async function take(cell: Cell, scene: Scene, crowd: Crowd): Promise<Course> {
+  crowd.start();
+  await delay(WARM_UP_MS);
+  const injectedMs = performance.now();
+  await cell.inject(scene);
+  const healedMs = performance.now();
+  await cell.heal?.(scene);
+  await scene.rig.heal();
+  await delay(AFTER_HEAL_MS);
+  await crowd.stop();
+  return { injectedMs, healedMs };
+}
+
 async function stockUp(rig: Rig): Promise<Goods> {
   const { shop } = rig;
+  // A token lives shorter than a rig.
+  shop.admin.signIn((await signedInAdmin(shop.url)).token ?? "");
   const plenty = await Promise.all(
     Array.from({ length: PLENTY_SKUS }, () => shop.product(PLENTY_UNITS)),
   );

@@ -81,6 +81,7 @@ export class Crowd {
   #customers = 0;
   #turn = 0;
   #isOpen = false;
+  #isGone = false;
   #arrivals: Promise<void> = Promise.resolve();
 
   constructor(parts: CrowdParts) {
@@ -105,6 +106,12 @@ export class Crowd {
     this.#isOpen = false;
     await this.#arrivals;
     while (this.#visits.size > 0) await Promise.all(this.#visits);
+  }
+
+  /** Everybody goes home at once, whatever he was promised: there is nothing more to be learnt. */
+  async disperse(): Promise<void> {
+    this.#isGone = true;
+    await this.stop();
   }
 
   async #arrive(perSecond: number, visit: () => Promise<unknown>): Promise<void> {
@@ -182,7 +189,7 @@ export class Crowd {
   async #look(customer: Customer): Promise<string | undefined> {
     const path = `${API}/seckill/sales/${this.#parts.goods.saleId}/orders/mine`;
     const deadlineMs = performance.now() + PATIENCE_MS;
-    while (performance.now() < deadlineMs) {
+    while (performance.now() < deadlineMs && !this.#isGone) {
       const answer = await this.#ask(customer, { kind: "look", method: "GET", path });
       const { order_id: orderId, status } = (answer?.data ?? {}) as {
         order_id?: string;
@@ -240,7 +247,7 @@ export class Crowd {
   async #until(customer: Customer, wish: Wish): Promise<Answer | undefined> {
     const { patienceMs = PATIENCE_MS, isTooEarly = never } = wish;
     const deadlineMs = performance.now() + patienceMs;
-    while (performance.now() < deadlineMs) {
+    while (performance.now() < deadlineMs && !this.#isGone) {
       const answer = await this.#ask(customer, wish);
       if (answer !== undefined && !isForNow(answer) && !isTooEarly(answer)) return answer;
       await delay(pauseBefore(answer) * (1 + Math.random()));
