@@ -116,7 +116,7 @@ export class Rig {
       await servers.stop();
       throw error;
     });
-    links.provider.pointTo(Number(shop.environment["PROVIDER_PORT"]));
+    pointToOwnProvider(links, shop);
     links.callbacks.pointTo(Number(new URL(shop.url).port));
     return new Rig({ servers, folder: dataFolderAt(servers.dataDir), links, shop });
   }
@@ -215,7 +215,15 @@ export class Rig {
   async partFromJoined(): Promise<void> {
     const joined = this.#joined.splice(0);
     this.doors.length = 1;
+    pointToOwnProvider(this.links, this.shop);
     await Promise.all(joined.map((node) => node.process.stop()));
+  }
+
+  /** As a balancer does that has noticed. */
+  #closeDoorsOfTheDead(): void {
+    const dead = this.#joined.filter(({ process }) => !process.isRunning()).map(({ url }) => url);
+    const open = this.doors.filter((url) => !dead.includes(url));
+    this.doors.splice(0, Infinity, ...open);
   }
 
   /** A statement with every right, past the link. `{order}` stands for a schema's name. */
@@ -262,6 +270,7 @@ export class Rig {
       await this.startServer(kind);
     }
     for (const role of ROLE_NAMES) this.signal(role, "SIGCONT");
+    this.#closeDoorsOfTheDead();
     await this.whenReady();
   }
 
@@ -282,6 +291,11 @@ export class Rig {
     const { NAMESPACE = "shop", DATABASE_SECRET = "" } = this.shop.environment;
     return { NAMESPACE, DATABASE_SECRET, MYSQL_URL: this.servers.mysqlUrl };
   }
+}
+
+/** The mock provider that runs in the platform's own worker. */
+function pointToOwnProvider({ provider }: Rig["links"], { environment }: Shop): void {
+  provider.pointTo(Number(environment["PROVIDER_PORT"]));
 }
 
 const noWork = (): void => undefined;
