@@ -10,6 +10,8 @@ const CHUNKED = /\r\ntransfer-encoding: *chunked/i;
 
 export interface HttpAnswer {
   readonly status: number;
+  /** Status line and headers, each after a line break. */
+  readonly head: string;
   readonly body: string;
 }
 
@@ -91,10 +93,10 @@ export function parseAnswer(text: string): HttpAnswer | undefined {
   const bodyAt = headEnd + HEAD_END.length;
   if (CHUNKED.test(head)) {
     if (!text.endsWith(CHUNKED_END)) return undefined;
-    return { status, body: text.slice(bodyAt) };
+    return { status, head, body: text.slice(bodyAt) };
   }
   const length = Number(LENGTH.exec(head)?.[1] ?? 0);
-  return text.length < bodyAt + length ? undefined : { status, body: text.slice(bodyAt) };
+  return text.length < bodyAt + length ? undefined : { status, head, body: text.slice(bodyAt) };
 }
 
 export interface RequestParts {

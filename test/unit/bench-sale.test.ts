@@ -77,7 +77,7 @@ describe("the figures of the sale's benchmark", () => {
 });
 
 describe("what a crowd hears", () => {
-  const answer = (status: number, body: string) => ({ status, body });
+  const answer = (status: number, body: string) => ({ status, head: "", body });
   const promise = (id: string) =>
     answer(202, `{"code":0,"message":"OK","data":{"order_id":"${id}","status":"queued"}}`);
 

@@ -105,7 +105,8 @@ describe("a request of the load generator", () => {
 
   it("is answered by a whole answer only", () => {
     const text = "HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}";
-    assert.deepEqual(parseAnswer(text), { status: 202, body: "{}" });
+    assert.equal(parseAnswer(text)?.status, 202);
+    assert.equal(parseAnswer(text)?.body, "{}");
     assert.equal(parseAnswer(text.slice(0, -1)), undefined);
   });
 });

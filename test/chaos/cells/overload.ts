@@ -1,21 +1,20 @@
 // L1: more than the platform can do. It does what it can as well as before, refuses the rest at once and says when to
 // come back, and hears of every payment.
-import { randomUUID } from "node:crypto";
 import { connect, type Socket } from "node:net";
-import type { Answer, HttpClient } from "../../support/http-client.ts";
+import { BenchChild } from "../../../scripts/bench/child-process.ts";
+import type { Answer } from "../../support/http-client.ts";
 import { API } from "../../support/shop.ts";
 import type { Payment } from "../../../services/contracts/payment.ts";
 import { type Cell, type Scene, unless } from "../cell.ts";
+import type { Flooded } from "../flood.ts";
 
 const S_MS = 1_000;
-const MEASURED_MS = 4_000;
 const OVERLOAD_MS = 6_000;
 const OVERLOAD_FACTOR = 3;
-const CLOSED_LOOP_BUYERS = 24;
 const CUSTOMERS = 400;
 const CALLBACKS = 60;
-/** An answer that comes later than this is of no use to its customer. */
-const USEFUL_MS = 3_000;
+/** Of the peak that was measured before, in the same run. */
+const GOODPUT_SHARE_MIN = 0.9;
 const SLOW_SOCKETS = 1_500;
 const ABUSER_RPS = 300;
 const ABUSE_MS = 5_000;
@@ -29,25 +28,6 @@ async function timed(send: () => Promise<Answer>): Promise<Timed> {
   const startMs = performance.now();
   const answer = await send().catch(() => undefined);
   return { answer, tookMs: performance.now() - startMs };
-}
-
-function placeAs(buyer: HttpClient, { goods }: Scene): Promise<Timed> {
-  const body = { items: [{ sku_id: goods.plentySkus[0] ?? "", quantity: 1 }] };
-  return timed(() => buyer.send("POST", `${API}/orders`, { body, key: randomUUID() }));
-}
-
-/** Orders per second when each of a few buyers orders again as soon as he is answered. */
-async function measurePeak(scene: Scene, buyers: readonly HttpClient[]): Promise<number> {
-  const endMs = performance.now() + MEASURED_MS;
-  let placed = 0;
-  const loop = async (from: number): Promise<void> => {
-    for (let turn = from; performance.now() < endMs; turn += CLOSED_LOOP_BUYERS) {
-      const { answer } = await placeAs(buyers[turn % buyers.length]!, scene);
-      if (answer?.status === 201) placed += 1;
-    }
-  };
-  await Promise.all(Array.from({ length: CLOSED_LOOP_BUYERS }, (_, from) => loop(from)));
-  return placed / (MEASURED_MS / S_MS);
 }
 
 /** So many requests per second whatever is answered. */
@@ -88,39 +68,43 @@ async function callBack(scene: Scene, count: number, ms: number): Promise<() => 
 
 function overload(): Cell {
   let callbacksTaken = 0;
+  let share = 0;
   let refusedBadly = 0;
   return {
     id: "L1a",
     title: "Three times the orders it can take",
     rates: { orders: 2, buyers: 2, browsers: 2 },
     kind: "overload",
-    rig: { settings: { ORDER_PAYMENT_WINDOW_MS: "30000" } },
+    rig: { settings: { ORDER_PAYMENT_WINDOW_MS: "60000" } },
     inject: async (scene) => {
-      const buyers = await scene.rig.shop.madeUpCustomers(CUSTOMERS);
+      const { shop } = scene.rig;
       const callBackAll = await callBack(scene, CALLBACKS, OVERLOAD_MS);
-      const peak = await measurePeak(scene, buyers);
-      const [answers, taken] = await Promise.all([
-        flood(peak * OVERLOAD_FACTOR, OVERLOAD_MS, (turn) =>
-          placeAs(buyers[turn % buyers.length]!, scene),
-        ),
+      const buyers = await shop.madeUpCustomers(CUSTOMERS);
+      const tokens = buyers.map(({ token = "" }) => token);
+      const params = { url: shop.url, skuId: scene.goods.plentySkus[0] ?? "", tokens };
+      const child = new BenchChild("../../test/chaos/flood.ts");
+      const peak = (await child.ask("peak", params)) as number;
+      const flooding = { ...params, perSecond: peak * OVERLOAD_FACTOR, ms: OVERLOAD_MS };
+      const [flooded, taken] = await Promise.all([
+        child.ask("flood", flooding) as Promise<Flooded>,
         callBackAll(),
       ]);
+      child.end();
       callbacksTaken = taken;
-      const good = answers.filter((one) => one.answer?.status === 201 && one.tookMs <= USEFUL_MS);
-      const refused = answers.filter(({ answer }) => answer?.status === 503);
-      refusedBadly = refused.filter(
-        ({ answer }) => answer?.headers["retry-after"] === undefined,
-      ).length;
-      const refusedMs = refused.map(({ tookMs }) => tookMs).sort((a, b) => a - b);
+      refusedBadly = flooded.refusedWithoutRetryAfter;
+      const goodput = flooded.good / (OVERLOAD_MS / S_MS);
+      share = goodput / peak;
       Object.assign(scene.figures, {
         peak_orders_per_s: Math.round(peak),
-        goodput_orders_per_s: Math.round(good.length / (OVERLOAD_MS / S_MS)),
-        refused: refused.length,
-        refused_p50_ms: Math.round(refusedMs[Math.floor(refusedMs.length / 2)] ?? 0),
+        goodput_orders_per_s: Math.round(goodput),
+        goodput_share_of_peak: Number(share.toFixed(2)),
+        ...{ sent: flooded.sent, refused: flooded.refused, others: flooded.others },
+        refused_p50_ms: Math.round(flooded.refusedP50Ms),
         callbacks_taken: `${String(taken)} of ${String(CALLBACKS)}`,
       });
     },
     expect: () => [
+      ...unless(share >= GOODPUT_SHARE_MIN, `goodput fell to ${share.toFixed(2)} of the peak`),
       ...unless(
         callbacksTaken === CALLBACKS,
         `${String(callbacksTaken)} callbacks of ${String(CALLBACKS)} were taken`,
