@@ -39,6 +39,7 @@ export const SUITES: readonly Suite[] = [
   { name: "property", timeoutMs: 8 * MINUTE_MS, needsServers: true, jobs: 2 },
   { name: "e2e", timeoutMs: 15 * MINUTE_MS, needsServers: true, jobs: 2 },
   { name: "security", timeoutMs: 8 * MINUTE_MS, needsServers: true, jobs: 2 },
+  { name: "chaos", timeoutMs: 8 * MINUTE_MS, needsServers: true, jobs: 1 },
 ];
 
 /** The suite's test files, in a fixed order. */
