@@ -6,8 +6,10 @@ import type { World } from "./world/world.ts";
 export const SKU = "7";
 export const SALE = "70";
 const PRICE = 500;
-const SALE_UNITS = 2;
+export const SALE_UNITS = 2;
 const STOCK = 5;
+/** Of the SKU, beside those of the sale. */
+export const SKU_UNITS = STOCK - SALE_UNITS;
 const DAY_MS = 86_400_000;
 const BUYERS = ["101", "102", "103"] as const;
 
@@ -35,7 +37,7 @@ function openShop(world: World): void {
     "inventory",
     `INSERT INTO stock (sku_id, available, reserved, allotted, safety_stock, version)
      VALUES (?, ?, 0, ?, 0, 2)`,
-    [SKU, STOCK - SALE_UNITS, SALE_UNITS],
+    [SKU, SKU_UNITS, SALE_UNITS],
   );
   const movement = `INSERT INTO stock_movements
     (sku_id, kind, available_delta, reserved_delta, allotted_delta, cause_type, cause_id) VALUES ?`;
@@ -189,35 +191,35 @@ export const SCENARIOS: readonly Scenario[] = [
     },
     async (world, shop, orderId) => {
       const paymentId = await shop.openPayment(BUYERS[0], orderId);
-      if (paymentId !== undefined) shop.capture(paymentId);
+      if (paymentId !== undefined) shop.capture(orderId, paymentId);
       await letPass(world, 200);
     },
   ),
   scenario("cancel", payable, async (world, shop, { orderId, paymentId }) => {
     await Promise.all([
       shop.cancel(BUYERS[0], orderId),
-      letPass(world, world.simulation.random() * 30).then(() => shop.capture(paymentId)),
+      letPass(world, world.simulation.random() * 30).then(() => shop.capture(orderId, paymentId)),
     ]);
     await letPass(world, 100);
   }),
-  scenario("expire", payable, async (world, shop, { paymentId }) => {
+  scenario("expire", payable, async (world, shop, { orderId, paymentId }) => {
     world.query("order", "UPDATE orders SET expires_at = NOW(3) - INTERVAL 1 SECOND WHERE id > 0");
     await Promise.all([
       ...world.nodes().map((node) => node.turn("deadlines")),
-      letPass(world, world.simulation.random() * 30).then(() => shop.capture(paymentId)),
+      letPass(world, world.simulation.random() * 30).then(() => shop.capture(orderId, paymentId)),
     ]);
     await letPass(world, 100);
   }),
   scenario(
     "refund",
     async (world, shop) => {
-      const { paymentId } = await payable(world, shop);
-      shop.capture(paymentId);
+      const { orderId, paymentId } = await payable(world, shop);
+      shop.capture(orderId, paymentId);
       await letPass(world, 200);
-      return paymentId;
+      return { orderId, paymentId };
     },
-    async (world, shop, paymentId) => {
-      await shop.refund(paymentId, PRICE);
+    async (world, shop, { orderId, paymentId }) => {
+      await shop.refund(orderId, paymentId, PRICE);
       await Promise.all(world.nodes().map((node) => node.turn("refunds")));
       await letPass(world, 100);
     },

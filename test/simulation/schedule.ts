@@ -3,6 +3,7 @@
 import type { FaultPlan } from "./kernel/fault-plan.ts";
 import { Simulation } from "./kernel/simulation.ts";
 import { withVirtualTime } from "./kernel/virtual-time.ts";
+import { historyFaults } from "./told-histories.ts";
 import { SALE, type Scenario } from "./scenarios.ts";
 import type { Turn } from "./world/node.ts";
 import { Shop } from "./world/shop.ts";
@@ -60,7 +61,8 @@ async function play(
   await Promise.race([disturbed(world, shop, prepared), simulation.sleep(DISTURBED_MAX_MS)]);
   faults.heal();
   simulation.note("--- healed");
-  return await comeToRest(world, shop);
+  const open = await comeToRest(world, shop);
+  return open.length === 0 ? await historyFaults(world, shop) : open;
 }
 
 async function comeToRest(world: World, shop: Shop): Promise<readonly string[]> {

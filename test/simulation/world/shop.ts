@@ -5,7 +5,7 @@ import type { Principal } from "../../../mixins/auth/tokens.ts";
 import type { Order } from "../../../services/contracts/order.ts";
 import type { Payment } from "../../../services/contracts/payment.ts";
 import { errorDetails, errorSlug } from "../../../services/contracts/errors.ts";
-import type { Operation, Outcome } from "../history/history.ts";
+import type { Operation, Outcome } from "../../support/history/operation.ts";
 import type { CallerOptions } from "./broker.ts";
 import type { World } from "./world.ts";
 
@@ -36,7 +36,8 @@ export class Shop {
   /** Buys one unit of a sale; undefined unless he was told that he has it. */
   async buy(saleId: string, userId: string, tries = TRIES_MAX): Promise<string | undefined> {
     const requestId = `r${this.#next()}`;
-    return await this.#perform({ kind: "take", userId, orderId: undefined }, tries, async () => {
+    const wish = { kind: "take", object: saleId, userId, orderId: undefined } as const;
+    return await this.#perform(wish, tries, async () => {
       const answer = await this.#ask(
         "seckill.buy",
         { sale_id: saleId, user_id: userId },
@@ -52,15 +53,12 @@ export class Shop {
 
   async place(skuId: string, userId: string): Promise<string | undefined> {
     const options = this.#as(userId, "POST /orders");
-    return await this.#perform(
-      { kind: "take", userId, orderId: undefined },
-      TRIES_MAX,
-      async () => {
-        const items = [{ sku_id: skuId, quantity: 1 }];
-        const order = (await this.#ask("order.place", { items }, options)) as Order;
-        return { outcome: "done", orderId: order.id };
-      },
-    );
+    const wish = { kind: "take", object: skuId, userId, orderId: undefined } as const;
+    return await this.#perform(wish, TRIES_MAX, async () => {
+      const items = [{ sku_id: skuId, quantity: 1 }];
+      const order = (await this.#ask("order.place", { items }, options)) as Order;
+      return { outcome: "done", orderId: order.id };
+    });
   }
 
   /** Opens the payment; undefined when that was refused or is not known. */
@@ -78,7 +76,8 @@ export class Shop {
   }
 
   /** The buyer pays at the provider, who tells the shop until the shop has taken it. */
-  capture(paymentId: string): boolean {
+  capture(orderId: string, paymentId: string): boolean {
+    this.#wish({ kind: "pay", object: this.#objectOf(orderId), userId: "", orderId });
     return this.world.provider.capture(paymentId, async (id, { headers, rawBody }) => {
       const params = { payment_id: id, headers, raw_body: rawBody.toString("base64") };
       return await this.#ask("payment.receiveCallback", params, {}).then(
@@ -90,13 +89,15 @@ export class Shop {
 
   async cancel(userId: string, orderId: string): Promise<void> {
     const options = this.#as(userId, "POST /orders/:id/cancel");
-    await this.#perform({ kind: "cancel", userId, orderId }, TRIES_MAX, async () => {
+    const wish = { kind: "cancel", object: this.#objectOf(orderId), userId, orderId } as const;
+    await this.#perform(wish, TRIES_MAX, async () => {
       const order = (await this.#ask("order.cancel", { id: orderId }, options)) as Order;
       return order.status === "cancelled" ? { outcome: "done", orderId } : undefined;
     });
   }
 
-  async refund(paymentId: string, amount: number): Promise<void> {
+  async refund(orderId: string, paymentId: string, amount: number): Promise<void> {
+    this.#wish({ kind: "refund", object: this.#objectOf(orderId), userId: "", orderId });
     const options = this.#as("1", "POST /payments/:id/refund", "admin");
     for (let tries = 0; tries < TRIES_MAX; tries += 1) {
       const params = { id: paymentId, amount, reason: "wish" };
@@ -129,19 +130,30 @@ export class Shop {
     return this.world.brokers.call(action, params, options);
   }
 
+  #objectOf(orderId: string): string {
+    return this.operations.find((one) => one.orderId === orderId)?.object ?? "";
+  }
+
+  /** Remembers a wish of which nothing has been heard yet. */
+  #wish(wish: Wish): Operation {
+    const operation: Operation = {
+      ...wish,
+      invokedAt: this.world.simulation.now,
+      returnedAt: Number.POSITIVE_INFINITY,
+      outcome: "unknown",
+      isRepeated: false,
+    };
+    this.operations.push(operation);
+    return operation;
+  }
+
   async #perform(
-    wish: Pick<Operation, "kind" | "userId" | "orderId">,
+    wish: Wish,
     triesMax: number,
     attempt: () => Promise<Answer | undefined>,
   ): Promise<string | undefined> {
     const { simulation } = this.world;
-    const operation: Operation = {
-      ...wish,
-      invokedAt: simulation.now,
-      returnedAt: Number.POSITIVE_INFINITY,
-      outcome: "unknown",
-    };
-    this.operations.push(operation);
+    const operation = this.#wish(wish);
     simulation.note(`${wish.kind} of ${wish.userId} …`);
     for (let tries = 0; tries < triesMax; tries += 1) {
       const answer = await answered(attempt);
@@ -153,12 +165,15 @@ export class Shop {
         );
         return answer.outcome === "done" ? answer.orderId : undefined;
       }
+      operation.isRepeated = true;
       await simulation.sleep(ASK_AGAIN_MS);
     }
     simulation.note(`${wish.kind} of ${wish.userId}: not known`);
     return undefined;
   }
 }
+
+type Wish = Pick<Operation, "kind" | "object" | "userId" | "orderId">;
 
 interface Answer {
   readonly outcome: Outcome;
