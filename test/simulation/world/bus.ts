@@ -168,7 +168,10 @@ export class MessageServer {
       });
     };
     again(ACK_WAIT_MS);
+    let isSettled = false;
     const settle = (how: string, effect: () => void): void => {
+      if (isSettled) return;
+      isSettled = true;
       const fault = this.#network.boundary(`bus ${how} ${stored.message.name}`, ACK_FAULTS);
       const owner = simulation.current();
       if (fault === "crash_before" || fault === "lost_request") return;
