@@ -41,7 +41,7 @@ deploy/compose.env:
 	  for name in MYSQL_ROOT_PASSWORD REDIS_PASSWORD NATS_PASSWORD ADMIN_PASSWORD \
 	    REDIS_EDGE_PASSWORD REDIS_CORE_PASSWORD REDIS_WORKER_PASSWORD NATS_EDGE_PASSWORD \
 	    NATS_CORE_PASSWORD NATS_WORKER_PASSWORD GRAFANA_ADMIN_PASSWORD; do echo "$$name=p$$(openssl rand -hex 20)" || exit 1; done; \
-	  for name in DATABASE_SECRET JWT_SECRET; do \
+	  for name in DATABASE_SECRET JWT_SECRET API_CLIENT_SECRET; do \
 	    echo "$$name=$$(openssl rand -hex 32)" || exit 1; done; \
 	  echo "PAYMENT_WEBHOOK_SECRET=whsec_$$(openssl rand -base64 33)"; \
 	  echo "AUDIT_SIGNING_KEY=$$(openssl genpkey -algorithm ed25519 -outform DER | openssl base64 -A)"; \

@@ -114,6 +114,7 @@ describe("the Kubernetes manifests", () => {
     }
     const given = [...plain, ...Object.keys(secrets[0]?.stringData ?? {})];
     assert.ok(given.includes("AUDIT_SIGNING_KEY"), "without it no sale has a certificate");
+    assert.ok(given.includes("API_CLIENT_SECRET"), "without it nobody can sign requests");
     const needed = SETTINGS.required.filter(
       (name) => !("default" in SETTINGS.properties[name as SettingName]),
     );

@@ -171,6 +171,7 @@ describe("compose files", () => {
     for (const role of Object.keys(ROLE_PORTS)) {
       const { environment = {} } = platform.services[role]!;
       assert.match(String(environment["AUDIT_SIGNING_KEY"]), /^\$\{AUDIT_SIGNING_KEY:\?/);
+      assert.match(String(environment["API_CLIENT_SECRET"]), /^\$\{API_CLIENT_SECRET:\?/);
     }
   });
 
