@@ -19,7 +19,7 @@ import {
   putStock,
   type StockChange,
 } from "./inventory.repository.ts";
-import { releaseOrder } from "./release.ts";
+import { createReleaser } from "./release.ts";
 import { createReserver, type Reserver } from "./reserve.ts";
 import {
   createSoldOutMarks,
@@ -63,6 +63,8 @@ export function createInventoryService(deps: InventoryDeps): ServiceSchema {
     marks.clear(changed.map(({ skuId }) => skuId));
     await availability.remember(changed);
   };
+
+  const releaser = createReleaser(database, tellChanged);
 
   const answerChange = async (
     { ctx }: Pick<ActionCall<typeof inventoryContract.adjust>, "ctx">,
@@ -114,7 +116,7 @@ export function createInventoryService(deps: InventoryDeps): ServiceSchema {
       },
       ...allotmentActions(deps),
       release: async ({ params }) => {
-        await tellChanged(await releaseOrder(database, params.order_id));
+        await releaser.release(params.order_id);
         return null;
       },
     }),
@@ -122,7 +124,7 @@ export function createInventoryService(deps: InventoryDeps): ServiceSchema {
       [STOCK_HINT_EVENT]: (ctx: Context<StockHint>) => marks.accept(ctx.params),
     },
     async stopped() {
-      await reserver.drain();
+      await Promise.all([reserver.drain(), releaser.drain()]);
       await availability.stop();
     },
   };

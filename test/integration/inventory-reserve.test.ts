@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import type { Database, Transaction, TransactionOptions } from "../../mixins/database/database.ts";
 import { errorDetails, errorSlug, PlatformError } from "../../services/contracts/errors.ts";
 import { must } from "../../services/kernel/assert.ts";
-import { releaseOrder } from "../../services/inventory/release.ts";
+import { createReleaser, releaseOrders } from "../../services/inventory/release.ts";
 import { RESERVE_FAILPOINTS } from "../../services/inventory/reserve.ts";
+import { settleOrders } from "../../services/inventory/settle.ts";
 import { SOLD_OUT_MARK_TTL_MS } from "../../services/inventory/sold-out-marks.ts";
 import { eventually } from "../support/eventually.ts";
 import {
@@ -162,7 +163,7 @@ describe("inventory.reserve", () => {
     );
     assert.ok(refused.every((result) => result === "INVENTORY_OUT_OF_STOCK"));
     assert.ok(!node.statements.includes("inventory.stock.lock"), node.statements.join());
-    await releaseOrder(node.database, holder);
+    await releaseOrders(node.database, [holder]);
     node.marks.clear([sku]);
     await node.reserver.reserve(newId(), one(sku));
   });
@@ -182,8 +183,8 @@ describe("inventory.reserve", () => {
     const sku = newId();
     const order = newId();
     await open(node.database, { skuId: sku, quantity: 5 });
-    await releaseOrder(node.database, order);
-    await releaseOrder(node.database, order);
+    await releaseOrders(node.database, [order]);
+    await releaseOrders(node.database, [order]);
     await assert.rejects(node.reserver.reserve(order, one(sku)), {
       type: "ORDER_ILLEGAL_TRANSITION",
     });
@@ -198,13 +199,39 @@ describe("inventory.reserve", () => {
       orders.map(async (order) => {
         await Promise.allSettled([
           node.reserver.reserve(order, one(sku)),
-          releaseOrder(node.database, order),
+          releaseOrders(node.database, [order]),
         ]);
       }),
     );
-    for (const order of orders) await releaseOrder(node.database, order);
+    for (const order of orders) await releaseOrders(node.database, [order]);
     const stock = await stockOf(node.database, sku);
     assert.deepEqual([stock.available, stock.reserved], [40, 0]);
+  });
+
+  it("shares commits among releases, and refuses alone the order that was paid", async () => {
+    const sku = newId();
+    await open(node.database, { skuId: sku, quantity: 40 });
+    const [paid, ...given] = Array.from({ length: 40 }, () => newId());
+    assert.ok(paid !== undefined);
+    await Promise.all([paid, ...given].map((order) => node.reserver.reserve(order, one(sku))));
+    const told: number[] = [];
+    const releaser = createReleaser(node.database, (changed) => {
+      told.push(changed.length);
+      return Promise.resolve();
+    });
+    await Promise.all(given.slice(0, 20).map((order) => releaser.release(order)));
+    assert.ok(told.length <= 2, `${told.length} commits`);
+    const payment = { orderId: paid, action: "commit", lines: [], isFlash: false } as const;
+    await node.database.transaction("pay", (tx) => settleOrders(tx, [payment]));
+    const rest = [...given.slice(20), paid].map((order) => releaser.release(order));
+    const ends = await Promise.allSettled(rest);
+    assert.deepEqual(
+      ends.map(({ status }) => status),
+      ends.map((_, index) => (index === ends.length - 1 ? "rejected" : "fulfilled")),
+    );
+    await assert.rejects(releaser.release(paid), { type: "ORDER_ILLEGAL_TRANSITION" });
+    const stock = await stockOf(node.database, sku);
+    assert.deepEqual([stock.available, stock.reserved], [39, 0]);
   });
 
   it("books nothing when the node fails before the commit, and once when it is asked again", async () => {

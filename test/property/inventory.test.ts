@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { errorSlug } from "../../services/contracts/errors.ts";
 import { adjustStock, putStock } from "../../services/inventory/inventory.repository.ts";
-import { releaseOrder } from "../../services/inventory/release.ts";
+import { releaseOrders } from "../../services/inventory/release.ts";
 import { type SettlementAction, settle } from "../../services/inventory/domain/reservation.ts";
 import { settleOrders } from "../../services/inventory/settle.ts";
 import { must } from "../../services/kernel/assert.ts";
@@ -141,7 +141,7 @@ class End implements fc.AsyncCommand<Model, Real> {
     clearMarks(real);
   }
   #end({ nodes: [{ database }] }: Real, orderId: string): Promise<unknown> {
-    if (this.action === "release") return releaseOrder(database, orderId);
+    if (this.action === "release") return releaseOrders(database, [orderId]);
     const { action } = this;
     return database.transaction("test.settle", (tx) =>
       settleOrders(tx, [{ orderId, action, lines: [], isFlash: false }]),
