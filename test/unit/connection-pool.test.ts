@@ -30,6 +30,8 @@ class Attempt {
   }
 }
 
+const pools: ConnectionPool<PooledConnection>[] = [];
+
 function poolOfAttempts() {
   const attempts: Attempt[] = [];
   const pool = new ConnectionPool<PooledConnection>({
@@ -42,6 +44,7 @@ function poolOfAttempts() {
       return attempt.promise;
     },
   });
+  pools.push(pool);
   /** So many callers; the answer of each, a connection or an error. */
   const acquire = (count: number): { readonly answers: readonly Promise<unknown>[] } => ({
     answers: Array.from({ length: count }, () =>
@@ -52,6 +55,9 @@ function poolOfAttempts() {
 }
 
 describe("a pool of connections", () => {
+  // Who still waits keeps the process alive.
+  afterEach(() => Promise.all(pools.splice(0).map((pool) => pool.close(0))));
+
   it("opens as many at once as callers wait for, up to its size", () => {
     const { attempts, acquire } = poolOfAttempts();
     acquire(2);
