@@ -19,6 +19,12 @@ const PRIVATE_FILE_MODE = 0o600;
 const INSTALL_TIMEOUT_MS = 120_000;
 const INSTALL_OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
 const MYSQL_CONNECTIONS_MAX = 300;
+/**
+ * Every stream reserves the most it may ever hold, 1 GiB, and the server refuses a stream whose reservation
+ * it has no room for: by default three quarters of the disk's free space, so that a small disk would have
+ * no streams at all. What is written is bounded by the streams themselves.
+ */
+const JETSTREAM_RESERVATIONS_MAX = "1TB";
 const MYSQL_BUFFER_POOL = "256M";
 const MYSQL_LOG_FILE = "64M";
 
@@ -95,7 +101,7 @@ function planNats({ folder, credentials, users, port }: ServerPlanInput): Server
       writePrivate(config, [
         `listen: "${LOOPBACK}:${port}"`,
         'server_name: "platform"',
-        `jetstream { store_dir: ${JSON.stringify(folder.nats)} }`,
+        `jetstream { store_dir: ${JSON.stringify(folder.nats)}, max_file_store: ${JETSTREAM_RESERVATIONS_MAX} }`,
         `authorization { users: ${JSON.stringify(logins)} }`,
       ]);
       return Promise.resolve();

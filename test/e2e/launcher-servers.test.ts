@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { Redis } from "ioredis";
@@ -71,6 +71,23 @@ describe("private servers", () => {
       ...natsLogin(),
     });
     assert.equal(nats.info?.jetstream, true);
+    await nats.close();
+  });
+
+  it("take streams that may hold more than the disk has free", async () => {
+    const { bavail, bsize } = statfsSync(servers.dataDir);
+    const nats = await connect({
+      servers: servers.natsUrl.replace(/\/\/.*@/, "//"),
+      ...natsLogin(),
+    });
+    const { streams } = await nats.jetstreamManager();
+    const made = await streams.add({
+      name: "roomy",
+      subjects: ["roomy.*"],
+      max_bytes: bavail * bsize,
+    });
+    assert.equal(made.config.max_bytes, bavail * bsize);
+    await streams.delete("roomy");
     await nats.close();
   });
 

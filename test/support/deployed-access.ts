@@ -29,7 +29,8 @@ const HEADER = `# The message server of docker-compose.yml: the operator's login
 export function natsConfig(): string {
   const users = DEPLOYED_ROLES.map(userOf).join("");
   const operator = "    { user: shop, password: $NATS_PASSWORD }\n";
-  return `${HEADER}jetstream { store_dir: "/data" }
+  return `${HEADER}# Streams reserve the most they may hold; on a small disk the default would refuse them all.
+jetstream { store_dir: "/data", max_file_store: 1TB }
 http_port: 8222
 authorization {
   users: [
