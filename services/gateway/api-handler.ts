@@ -41,7 +41,7 @@ const FLASH_PURCHASE = "seckill.buy";
 export interface ApiParts {
   readonly authenticate: Authenticate;
   readonly addressOf: ClientAddress;
-  readonly shedding: Shedding;
+  readonly shedding: Pick<Shedding, "enter">;
   readonly limiter: RateLimiter;
   readonly signatures: RequestSignatures;
   readonly limits: { readonly user: LimitRule; readonly ip: LimitRule; readonly node: LimitRule };

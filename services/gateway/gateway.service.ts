@@ -26,10 +26,10 @@ import { createRateLimitStore } from "./rate-limit.store.ts";
 import { createRequestObserver } from "./request-observer.ts";
 import { wireRequestSignatures } from "./request-signatures.ts";
 import { nameRequest, REST_TRACING } from "./request-span.ts";
-import { createRootHandlers, docsAssetsFolder, rootMethods } from "./root-routes.ts";
+import { createRootHandlers, rootMethods, serveDocsAssets } from "./root-routes.ts";
 import { allowedMethods, API_PREFIX, publicRoutes, type PublicRoute } from "./route-table.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
-import { createShedding } from "./shedding.ts";
+import { createShedding, createShedEarly, type ShedEarly } from "./shedding.ts";
 import { createShelf } from "./shelf.ts";
 
 type Handle = (request: IncomingMessage, response: ServerResponse) => void;
@@ -44,16 +44,20 @@ interface GatewayService {
   httpHandler: Handle;
 }
 
+/** What moleculer-web does with a request. */
+const routed = (ApiGateway as unknown as { methods: { httpHandler: Handle } }).methods.httpHandler;
+
 export function wire(node: PlatformNode): ServiceSchema {
   const { settings, broker, clock, log, metrics } = node;
   const sessions = createSessions({ broker, clock, log });
   const routes = publicRoutes();
   const signatures = wireRequestSignatures(node, routes);
   const sales = createSaleEntrance(node, sessions, signatures);
+  const shedding = createShedding(sales.load, metrics);
   const handler = createApiHandler({
     authenticate: createAuthenticate(node.tokens, sessions),
     addressOf: createClientAddress(settings.TRUSTED_PROXIES),
-    shedding: createShedding(sales.load, metrics),
+    shedding,
     limiter: createRateLimiter({
       store: createRateLimitStore(node),
       clock,
@@ -69,7 +73,8 @@ export function wire(node: PlatformNode): ServiceSchema {
     own: { ...ownActions(node), ...sales.own },
     noteAttempt: sales.noteAttempt,
   });
-  return createGatewayService({ node, routes, handler, sessions, sales });
+  const shedEarly = createShedEarly(routes, shedding);
+  return createGatewayService({ node, routes, handler, sessions, sales, shedEarly });
 }
 
 interface GatewayParts {
@@ -78,10 +83,11 @@ interface GatewayParts {
   readonly handler: ApiHandler;
   readonly sessions: Sessions;
   readonly sales: SaleEntrance;
+  readonly shedEarly: ShedEarly;
 }
 
 function createGatewayService(parts: GatewayParts): ServiceSchema {
-  const { node, routes, sessions, sales } = parts;
+  const { node, routes, sessions, sales, shedEarly } = parts;
   const { settings, log } = node;
   const methodsAt = (path: string): readonly string[] => [
     ...rootMethods(path),
@@ -90,7 +96,6 @@ function createGatewayService(parts: GatewayParts): ServiceSchema {
   const preflight = createPreflight(settings.CORS_ORIGINS, methodsAt);
   const observe = createRequestObserver({ ...node, isLogging: settings.LOG_REQUESTS });
   const state = { isDraining: false };
-  const base = (ApiGateway as unknown as { methods: { httpHandler: Handle } }).methods.httpHandler;
   return {
     name: "gateway",
     mixins: [ApiGateway],
@@ -115,10 +120,11 @@ function createGatewayService(parts: GatewayParts): ServiceSchema {
         if (sales.buy(request, response)) return;
         observe(request, response);
         if (preflight(request, response) || sales.watch(request, response)) return;
+        if (shedEarly(request, response)) return;
         // Node drops the body of the answer to a HEAD by itself; the route is the GET's.
         if (request.method === "HEAD") request.method = "GET";
         if (state.isDraining) response.setHeader("Connection", "close");
-        base.call(this, request, response);
+        routed.call(this, request, response);
       },
       parseQueryString: (request: IncomingMessage) => parseQuery(request.url ?? ""),
       errorHandler(request: IncomingMessage, response: ServerResponse, error: unknown) {
@@ -183,11 +189,7 @@ function rootRoute({ node, routes, sales }: GatewayParts, state: { isDraining: b
 }
 
 function docsRoute(): object {
-  const { serveStatic } = ApiGateway as unknown as {
-    serveStatic: (folder: string, options: object) => unknown;
-  };
-  const use = [serveStatic(docsAssetsFolder(), { index: false, redirect: false })];
-  return { path: "/docs/assets", ...PLAIN_ROUTE, use };
+  return { path: "/docs/assets", ...PLAIN_ROUTE, use: [serveDocsAssets()] };
 }
 
 const PLAIN_ROUTE = {

@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
+import ApiGateway from "moleculer-web";
 import type { PlatformNode } from "../node.ts";
 import { DOCS_PAGE, DOCS_SCRIPT } from "./docs-page.ts";
 import { sendJson, sendText } from "./http-errors.ts";
@@ -36,9 +37,13 @@ export interface RootParts {
   readonly isDraining: () => boolean;
 }
 
-/** Folder of swagger-ui's files, served below /docs/assets. */
-export function docsAssetsFolder(): string {
-  return dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
+/** Middleware that serves swagger-ui's files. */
+export function serveDocsAssets(): unknown {
+  const { serveStatic } = ApiGateway as unknown as {
+    serveStatic: (folder: string, options: object) => unknown;
+  };
+  const folder = dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
+  return serveStatic(folder, { index: false, redirect: false });
 }
 
 /** Methods of a path at the root, for the Allow header; none for an unknown path. */

@@ -1,5 +1,6 @@
 // The public routes, made from the contracts: which action, whose turn, how the answer looks. No
 // internal action can get in here (checked at start and by test/arch).
+import type { IncomingMessage } from "node:http";
 import { CONTRACTS, type ServiceName } from "../contracts/actions.ts";
 import type { ActionContract, RestBinding } from "../contracts/contract.ts";
 import type { ErrorSlug } from "../contracts/errors.ts";
@@ -73,6 +74,18 @@ export function allowedMethods(routes: readonly PublicRoute[], path: string): re
     .map(({ rest }): string => rest.method);
   if (methods.includes("GET")) methods.push("HEAD");
   return methods.length === 0 ? [] : [...new Set(methods), "OPTIONS"];
+}
+
+/** The route of a request, as the router would find it; undefined when there is none. */
+export function routeAt(
+  routes: readonly PublicRoute[],
+  { method, url = "" }: Pick<IncomingMessage, "method" | "url">,
+): PublicRoute | undefined {
+  const path = url.split("?", 1)[0] ?? "";
+  if (!path.startsWith(API_PREFIX)) return undefined;
+  const parts = path.slice(API_PREFIX.length).split("/");
+  const asked = method === "HEAD" ? "GET" : method;
+  return routes.find(({ rest }) => rest.method === asked && matches(rest.path.split("/"), parts));
 }
 
 function matches(pattern: readonly string[], parts: readonly string[]): boolean {

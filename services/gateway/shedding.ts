@@ -5,9 +5,15 @@
 // Two signs of too much: requests that are under way at once (the services behind are slower than the arrivals), and
 // the lag of this process's own event loop. Each rank has its own measure of both; nobody is refused for the lag of
 // one late turn.
+//
+// What is refused is refused before the router: what moleculer-web makes of a request costs as much as a good part of
+// the answer, and an overloaded machine that spends it on refusals has it not for those it has taken.
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Metrics } from "../../mixins/metrics/metrics.ts";
 import { PlatformError } from "../contracts/errors.ts";
-import type { PublicRoute } from "./route-table.ts";
+import { sendError } from "./http-errors.ts";
+import { nameRoute } from "./request-span.ts";
+import { type PublicRoute, routeAt } from "./route-table.ts";
 import type { LoadGuard } from "./fast-lane/load-guard.ts";
 
 /** The first are refused first. */
@@ -37,6 +43,10 @@ const RANK_BY_ACTION: Readonly<Record<string, Rank>> = {
 };
 
 export interface Shedding {
+  /** Whether anybody is refused at present. */
+  isShort(): boolean;
+  /** OVERLOADED, counted, when a request of this rank is not to be taken in now. */
+  refusalOf(rank: Rank): PlatformError | undefined;
   /** Takes a request in or throws OVERLOADED. Answers what is to be called, once, when it has been answered. */
   enter(rank: Rank): () => void;
 }
@@ -46,18 +56,49 @@ export function createShedding(
   metrics: Pick<Metrics, "increment">,
 ): Shedding {
   let underWay = 0;
+  const takes = (rank: Rank): boolean => {
+    const { underWayMax, lagMax } = MEASURES[rank];
+    return underWay < underWayMax && load.lagShare() <= lagMax;
+  };
+  const refusalOf = (rank: Rank): PlatformError | undefined => {
+    if (takes(rank)) return undefined;
+    metrics.increment("app_shed_total", { rank });
+    return new PlatformError("OVERLOADED");
+  };
   return {
+    // Those who are refused first are refused as long as anybody is.
+    isShort: () => !takes("browse"),
+    refusalOf,
     enter(rank) {
-      const { underWayMax, lagMax } = MEASURES[rank];
-      if (underWay >= underWayMax || load.lagShare() > lagMax) {
-        metrics.increment("app_shed_total", { rank });
-        throw new PlatformError("OVERLOADED");
-      }
+      const refusal = refusalOf(rank);
+      if (refusal !== undefined) throw refusal;
       underWay += 1;
       return () => {
         underWay -= 1;
       };
     },
+  };
+}
+
+/** Refuses a request that the router has not seen; false when it is to go on. */
+export type ShedEarly = (request: IncomingMessage, response: ServerResponse) => boolean;
+
+export function createShedEarly(
+  routes: readonly PublicRoute[],
+  shedding: Pick<Shedding, "isShort" | "refusalOf">,
+): ShedEarly {
+  return (request, response) => {
+    if (!shedding.isShort()) return false;
+    const route = routeAt(routes, request);
+    if (route === undefined) return false;
+    const refusal = shedding.refusalOf(rankOf(route));
+    if (refusal === undefined) return false;
+    nameRoute(response, route.label);
+    // After this turn a body that came with its head has been read, and the connection can stay.
+    setImmediate(() => {
+      sendError(request, response, refusal);
+    });
+    return true;
   };
 }
 

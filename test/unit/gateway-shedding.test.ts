@@ -1,8 +1,15 @@
 // A gateway with too much to do refuses browsing first and callbacks of payment providers never.
 import assert from "node:assert/strict";
+import { Agent, createServer, request as sendRequest, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { isPlatformError } from "../../services/contracts/errors.ts";
-import { publicRoutes } from "../../services/gateway/route-table.ts";
-import { createShedding, type Rank, rankOf } from "../../services/gateway/shedding.ts";
+import { publicRoutes, routeAt } from "../../services/gateway/route-table.ts";
+import {
+  createShedding,
+  createShedEarly,
+  type Rank,
+  rankOf,
+} from "../../services/gateway/shedding.ts";
 
 const RANKS: readonly Rank[] = ["browse", "reserve", "pay", "callback"];
 const MANY = 5_000;
@@ -75,5 +82,80 @@ describe("a gateway with too much to do", () => {
     }
     assert.equal(ranks.get("product.list"), "browse");
     assert.equal(ranks.get("auditor.invariants"), "pay", "an operator's");
+  });
+});
+
+describe("a request that is refused before the router", () => {
+  const { shedding } = busyGateway();
+  const shedEarly = createShedEarly(publicRoutes(), shedding);
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  let server: Server;
+  const leave: (() => void)[] = [];
+
+  before(async () => {
+    server = createServer((request, response) => {
+      if (shedEarly(request, response)) return;
+      request.resume();
+      response.end("router");
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    while (shedding.refusalOf("reserve") === undefined) leave.push(shedding.enter("callback"));
+  });
+
+  after(() => {
+    agent.destroy();
+    server.close();
+  });
+
+  async function send(method: string, path: string, body = "") {
+    const { port } = server.address() as AddressInfo;
+    return await new Promise<{ status: number; text: string; port: number; retry: string }>(
+      (resolve, reject) => {
+        const sent = sendRequest({ host: "127.0.0.1", port, method, path, agent }, (answer) => {
+          const { statusCode: status = 0, headers, socket } = answer;
+          const from = socket.localPort ?? 0;
+          let text = "";
+          answer.setEncoding("utf8").on("data", (part: string) => (text += part));
+          answer.on("end", () => {
+            resolve({ status, text, port: from, retry: headers["retry-after"] ?? "" });
+          });
+        });
+        sent.on("error", reject);
+        sent.end(body);
+      },
+    );
+  }
+
+  it("is answered in the envelope, told when to come back, and keeps its connection", async () => {
+    const first = await send("POST", "/api/v1/orders", '{"items":[]}');
+    const second = await send("GET", "/api/v1/products?limit=5");
+    assert.deepEqual([first.status, second.status], [503, 503]);
+    assert.equal((JSON.parse(first.text) as { error: string }).error, "OVERLOADED");
+    assert.match(first.retry, /^[1-9]/);
+    assert.equal(first.port, second.port);
+  });
+
+  it("is no payment, no callback, and nothing that no route knows", async () => {
+    for (const path of ["/orders/17/pay", "/payments/callbacks/mock", "/nothing", "/orders/17/x"]) {
+      assert.equal((await send("POST", `/api/v1${path}`, "{}")).text, "router", path);
+    }
+    assert.equal((await send("GET", "/healthz")).text, "router");
+  });
+
+  it("is refused no longer when there is less to do", async () => {
+    for (const one of leave) one();
+    assert.equal((await send("POST", "/api/v1/orders", "{}")).text, "router");
+  });
+});
+
+describe("the route of a request", () => {
+  it("is found for each of them by any values of its parameters", () => {
+    const routes = publicRoutes();
+    for (const { label, rest } of routes) {
+      const url = `/api/v1${rest.path.replaceAll(/:\w+/g, "17")}?x=1`;
+      const found = routeAt(routes, { method: rest.method, url });
+      assert.ok(found !== undefined, label);
+      assert.equal(found.label, label);
+    }
   });
 });
