@@ -33,6 +33,14 @@ describe("the story of a buyer", function () {
     await cluster.ready(other);
     otherUrl = other.url;
     shop = new Shop({ url: node.url, admin: await signedInAdmin(node.url) });
+    // A node tells the others of its services a second after it has started.
+    await eventually(
+      async () => {
+        const { data } = await shop.admin.get<{ items: unknown[] }>(`${API}/admin/nodes`);
+        return data.items.length === 2;
+      },
+      { timeoutMs: SETTLE_TIMEOUT_MS, what: "the gateways know each other" },
+    );
   });
   after(() => cluster.stop());
 
