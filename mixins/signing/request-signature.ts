@@ -39,7 +39,8 @@ export interface SignedMessage {
   readonly method: string;
   /** Path and query as they were sent. */
   readonly url: string;
-  readonly body: Uint8Array;
+  /** Of the body that was received. */
+  readonly contentDigest: string;
   readonly authorization: string | undefined;
 }
 
@@ -85,7 +86,7 @@ export function isSignedBy(claim: SignatureClaim, message: SignedMessage, secret
   const { authorization } = message;
   if (claim.coversAuthorization !== (authorization !== undefined)) return false;
   const [path, query] = splitOnce(message.url, "?");
-  const values = [message.method, path, `?${query ?? ""}`, contentDigest(message.body)];
+  const values = [message.method, path, `?${query ?? ""}`, message.contentDigest];
   const components = COMPONENTS.map((name, at) => [name, values[at] ?? ""] as const);
   const covered =
     authorization === undefined

@@ -1,6 +1,7 @@
 // Tells when inventory has committed an order's stock, by looking into its schema: asking over HTTP
 // would cost more than what is measured. One small query for all orders that are waited for.
 import { type Connection, createConnection, type RowDataPacket } from "mysql2/promise";
+import { mysqlLogin } from "./mysql-login.ts";
 
 const LOOK_INTERVAL_MS = 20;
 const WAIT_MS_MAX = 20_000;
@@ -21,13 +22,9 @@ export class CommitWatch {
   }
 
   static async open(mysqlUrl: string, schema: string): Promise<CommitWatch> {
-    const { hostname, port, username, password } = new URL(mysqlUrl);
     return new CommitWatch(
       await createConnection({
-        host: hostname,
-        port: Number(port),
-        user: username,
-        password: decodeURIComponent(password),
+        ...mysqlLogin(mysqlUrl),
         database: schema,
         supportBigNumbers: true,
         bigNumberStrings: true,

@@ -1,6 +1,7 @@
 // Bare mysql2 for floor T: a free list of connections with autocommit off for transactions, and one
 // of connections with it on. Session settings as the product's, nothing else of it.
 import { type Connection, createConnection } from "mysql2";
+import { mysqlLogin } from "./mysql-login.ts";
 
 /** As DATABASE_POOL_SIZE of the product's processes. */
 const TRANSACTION_CONNECTIONS = 10;
@@ -85,13 +86,9 @@ async function openAll(
   options: { count: number; autocommit: 0 | 1; hasManyStatements: boolean },
 ): Promise<Connection[]> {
   const { count, autocommit, hasManyStatements } = options;
-  const { hostname, port, username, password } = new URL(mysqlUrl);
   const connections = Array.from({ length: count }, () =>
     createConnection({
-      host: hostname,
-      port: Number(port),
-      user: username,
-      password: decodeURIComponent(password),
+      ...mysqlLogin(mysqlUrl),
       database: schema,
       charset: "utf8mb4",
       timezone: "Z",

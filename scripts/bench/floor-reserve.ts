@@ -9,6 +9,7 @@ import { systemClock } from "../../services/kernel/clock.ts";
 import { noFailpoint } from "../../services/kernel/failpoint.ts";
 import { serveUnits } from "./child-process.ts";
 import type { Unit } from "./closed-loop.ts";
+import { mysqlLogin } from "./mysql-login.ts";
 
 /** All connections are opened at once, and one transaction each makes a long queue for one row. */
 const PATIENCE_MS = 10_000;
@@ -22,13 +23,9 @@ export interface ReserveParams {
 }
 
 serveUnits(({ mysqlUrl, schema, skuIds, workersMax }: ReserveParams) => {
-  const { hostname, port, username, password } = new URL(mysqlUrl);
   const log = createLog("fatal", {});
   const database = createDatabase({
-    host: hostname,
-    port: Number(port),
-    user: username,
-    password: decodeURIComponent(password),
+    ...mysqlLogin(mysqlUrl),
     schema,
     poolSize: workersMax,
     acquireTimeoutMs: PATIENCE_MS,

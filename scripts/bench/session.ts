@@ -14,6 +14,7 @@ import type { LoadParams } from "./load.ts";
 import type { MeasuredShop } from "./measured-shop.ts";
 import { measure, measureIdle, type Sample, type Subject } from "./measure.ts";
 import type { ReserveParams } from "./floor-reserve.ts";
+import { mysqlLogin } from "./mysql-login.ts";
 
 const IDLE_SECONDS = 2;
 /** Long enough for a unit of the slowest case. */
@@ -161,11 +162,5 @@ const DEFAULT_NAMESPACE = "shop";
 
 /** As the operator, to the server the product's platform has started. */
 export async function connectAdmin(mysqlUrl: string): Promise<Connection> {
-  const { hostname, port, username, password } = new URL(mysqlUrl);
-  return await createConnection({
-    host: hostname,
-    port: Number(port),
-    user: username,
-    password: decodeURIComponent(password),
-  });
+  return await createConnection(mysqlLogin(mysqlUrl));
 }

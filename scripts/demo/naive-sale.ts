@@ -6,12 +6,12 @@ import { type Database, sql } from "../../mixins/database/database.ts";
 import { createDatabase } from "../../mixins/database/mysql-database.ts";
 import { createLog } from "../../mixins/log.ts";
 import { must } from "../../services/kernel/assert.ts";
+import { mysqlLogin } from "../bench/mysql-login.ts";
 
 /** Purchases that run at the same time, each on a connection of its own. */
 export const NAIVE_AT_ONCE_MAX = 32;
 /** For a connection: clicks that come together stand in line. */
 const PATIENCE_MS = 30_000;
-const MYSQL_PORT = 3306;
 /** The one sale of the schema. */
 const SALE_ID = 1;
 
@@ -82,12 +82,8 @@ export async function openNaiveSale(options: NaiveSaleOptions): Promise<NaiveSal
 }
 
 function openDatabase(mysqlUrl: string, schema: string): Database {
-  const { hostname, port, username, password } = new URL(mysqlUrl);
   return createDatabase({
-    host: hostname,
-    port: port === "" ? MYSQL_PORT : Number(port),
-    user: decodeURIComponent(username),
-    password: decodeURIComponent(password),
+    ...mysqlLogin(mysqlUrl),
     schema,
     poolSize: NAIVE_AT_ONCE_MAX,
     acquireTimeoutMs: PATIENCE_MS,

@@ -4,6 +4,7 @@ import type { OwnedSchema } from "../../config/database.ts";
 import { type Database, sql, type Statement } from "../../mixins/database/database.ts";
 import type { StoryEntry } from "../contracts/auditor.ts";
 import { PlatformError } from "../contracts/errors.ts";
+import { byTime } from "../kernel/by-time.ts";
 import type { SchemaNames } from "./schema-names.ts";
 
 type Entry = Static<typeof StoryEntry>;
@@ -40,6 +41,7 @@ export async function tellOrder(
   );
   const items = chapters.flat().filter((entry) => entry !== undefined);
   if (items.length === 0) throw new PlatformError("ORDER_NOT_FOUND");
+  // The order of the sources breaks ties, so it follows the order's life.
   return { order_id: orderId, items: items.sort(byTime) };
 }
 
@@ -48,12 +50,7 @@ function entryOf(service: string, { at, kind, summary, ...details }: StoryRow): 
   return { at: at.toISOString(), service, kind, summary, details };
 }
 
-/** A stable sort: what happened in the same millisecond stays in the order of the sources. */
-function byTime(left: Entry, right: Entry): number {
-  return left.at < right.at ? -1 : Number(left.at > right.at);
-}
-
-/** The order of the list breaks ties, so it follows the order's life. */
+/** In the order of an order's life. */
 export function storySources(schemas: SchemaNames): readonly Source[] {
   return [
     ...saleSources(schemas),

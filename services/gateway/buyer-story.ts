@@ -2,19 +2,17 @@
 // came and what he was answered. Every gateway remembers its own answers and is asked; one that does not
 // answer in time is left out, as are answers that nobody remembers any more.
 import type { ServerResponse } from "node:http";
-import type { ServiceBroker, ServiceSchema } from "moleculer";
-import { otherNodesWith } from "../../mixins/other-nodes.ts";
+import type { ServiceSchema } from "moleculer";
+import { askOtherNodes } from "../../mixins/other-nodes.ts";
 import { implement } from "../../mixins/service.ts";
-import { type ActionParams, type ActionResult, call } from "../contracts/actions.ts";
+import type { ActionParams, ActionResult } from "../contracts/actions.ts";
 import { type BuyAttempt, gatewayNodeContract } from "../contracts/gateway.ts";
+import { byTime } from "../kernel/by-time.ts";
 import { type Clock } from "../kernel/clock.ts";
 import type { Composition } from "./compositions.ts";
 import type { AttemptMemory, RememberedAttempts } from "./fast-lane/attempt-memory.ts";
 import { publicSlug, requestIdOf } from "./http-errors.ts";
 import { factsOf } from "./request-observer.ts";
-
-/** A living gateway answers from memory. */
-const ANSWER_TIMEOUT_MS = 500;
 
 type Mine = ActionResult<"seckill.mine">;
 type Story = NonNullable<Mine["story"]>;
@@ -43,21 +41,12 @@ export function storyComposition(memory: AttemptMemory): Composition {
     const saleId = params["id"];
     if (story === undefined || userId === undefined || typeof saleId !== "string") return result;
     const own = memory.of(saleId, userId);
-    const others = await askOthers(ctx.broker, { sale_id: saleId, user_id: userId });
+    const asked = { sale_id: saleId, user_id: userId };
+    const others = await askOtherNodes(ctx.broker, "gateway.attemptsOf", asked);
+    // First, so that an arrival stands before what it led to in the same millisecond.
     const told = [own, ...others].flatMap(storyOf);
     return { ...result, story: [...told, ...story].sort(byTime) };
   };
-}
-
-async function askOthers(
-  broker: ServiceBroker,
-  params: ActionParams<"gateway.attemptsOf">,
-): Promise<readonly Attempts[]> {
-  const answers = otherNodesWith(broker, "gateway").map(async (nodeID) => {
-    const options = { nodeID, timeout: ANSWER_TIMEOUT_MS };
-    return await call(broker, "gateway.attemptsOf", params, options).catch(() => undefined);
-  });
-  return (await Promise.all(answers)).filter((answer) => answer !== undefined);
 }
 
 function storyOf({ items, forgotten }: RememberedAttempts): Story {
@@ -88,11 +77,6 @@ const ANSWERS: Readonly<Record<string, string | undefined>> = {
   queued: "was promised an order",
   waiting: "was told to wait, which promises nothing",
 };
-
-/** A stable sort: of one millisecond the arrival comes first, for it is told first. */
-function byTime(left: Story[number], right: Story[number]): number {
-  return left.at < right.at ? -1 : Number(left.at > right.at);
-}
 
 export type NoteAttempt = (
   attempt: { readonly saleId: string; readonly response: ServerResponse },

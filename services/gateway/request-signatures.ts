@@ -80,11 +80,14 @@ async function checkClaim(
     throw new PlatformError(slug);
   };
   const { headers, originalUrl, url = "" } = request;
-  const message = { method, url: originalUrl ?? url, body, authorization: headers.authorization };
-  if (headers["content-digest"] !== contentDigest(body)) refuse("SIGNATURE_INVALID");
-  if (!isSignedBy(claim, message, secret)) {
-    refuse("SIGNATURE_INVALID");
-  }
+  const message = {
+    method,
+    url: originalUrl ?? url,
+    contentDigest: contentDigest(body),
+    authorization: headers.authorization,
+  };
+  const isWhole = headers["content-digest"] === message.contentDigest;
+  if (!isWhole || !isSignedBy(claim, message, secret)) refuse("SIGNATURE_INVALID");
   const leftS = claim.createdS + SIGNATURE_WINDOW_S - clock.now() / SECOND_MS;
   if (!isInWindow(leftS)) refuse("SIGNATURE_EXPIRED");
   if (!(await nonces.claim(`${keyId}:${nonce}`, (leftS + 1) * SECOND_MS))) {

@@ -1,6 +1,7 @@
 // What happened to an order's money, as its buyer may be told: payments, what providers said of them, refunds.
 import { type Database, sql } from "../../mixins/database/database.ts";
 import type { PaymentHistoryEntry } from "../contracts/payment.ts";
+import { byTime } from "../kernel/by-time.ts";
 
 /** Rows of each kind; an order has a few. */
 const ROWS_MAX = 50;
@@ -46,6 +47,7 @@ export async function paymentHistory(
     database.rows<HistoryRow>(SAID, params),
     database.rows<RefundRow>(REFUNDS, params),
   ]);
+  // In the order of a payment's life: so stays what happened in the same millisecond.
   const items = [...opened, ...said, ...refunds.flatMap(refundRows)].map(entryOf);
   return { items: items.sort(byTime) };
 }
@@ -57,9 +59,4 @@ function refundRows({ succeeded_at: doneAt, ...refund }: RefundRow): HistoryRow[
 
 function entryOf({ at, amount, ...row }: HistoryRow): PaymentHistoryEntry {
   return { ...row, at: at.toISOString(), amount: Number(amount) };
-}
-
-/** A stable sort: what happened in the same millisecond stays in the order of a payment's life. */
-function byTime(left: PaymentHistoryEntry, right: PaymentHistoryEntry): number {
-  return left.at < right.at ? -1 : Number(left.at > right.at);
 }

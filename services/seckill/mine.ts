@@ -2,8 +2,9 @@
 import type { Context } from "moleculer";
 import { type Database, sql } from "../../mixins/database/database.ts";
 import { type ActionResult, call } from "../contracts/actions.ts";
-import { SECOND_MS } from "../kernel/clock.ts";
 import type { PaymentHistoryEntry } from "../contracts/payment.ts";
+import { byTime } from "../kernel/by-time.ts";
+import { SECOND_MS } from "../kernel/clock.ts";
 import type { Commits, EndedRefusal } from "./commits.ts";
 import type { AdmissionState } from "./domain/admission.ts";
 import type { Sale } from "./domain/sale.ts";
@@ -106,7 +107,7 @@ async function tellStory(ctx: Context, sale: Sale, { rows, refused }: Known): Pr
     const details = { reason: refused.refusal };
     story.push({ at: new Date(refused.atMs).toISOString(), what: "got no unit", details });
   }
-  return story.sort((left, right) => (left.at < right.at ? -1 : Number(left.at > right.at)));
+  return story.sort(byTime);
 }
 
 async function tellAttempt(ctx: Context, sale: Sale, attempt: AttemptRow): Promise<Story> {

@@ -1,12 +1,10 @@
 // Whether some other node is in the middle of this buyer's attempt. Only the node that runs it knows: the
-// gate may be away, and the row is not there yet. A node that does not answer in time is left out.
+// gate may be away, and the row is not there yet.
 import type { Context } from "moleculer";
-import { otherNodesWith } from "../../mixins/other-nodes.ts";
-import { type ActionParams, type ActionResult, call } from "../contracts/actions.ts";
+import { askOtherNodes } from "../../mixins/other-nodes.ts";
+import type { ActionParams, ActionResult } from "../contracts/actions.ts";
 import type { Commits } from "./commits.ts";
 
-/** Of the gateway's three seconds; a living node answers from memory. */
-const ANSWER_TIMEOUT_MS = 500;
 /** Of this node alone. */
 export function isTrying(
   commits: Pick<Commits, "runningOf">,
@@ -21,12 +19,6 @@ export async function isRunningElsewhere(
   userId: string,
 ): Promise<boolean> {
   const params = { sale_id: saleId, user_id: userId };
-  const answers = await Promise.all(
-    otherNodesWith(ctx.broker, "seckill").map(async (nodeID) => {
-      const options = { nodeID, timeout: ANSWER_TIMEOUT_MS };
-      const answer = await call(ctx, "seckill.isTrying", params, options).catch(() => undefined);
-      return answer?.is_trying === true;
-    }),
-  );
-  return answers.includes(true);
+  const answers = await askOtherNodes(ctx, "seckill.isTrying", params);
+  return answers.some(({ is_trying: isThere }) => isThere);
 }

@@ -1,14 +1,13 @@
 // Orders by the thousand, from a process of its own: the rig's process carries what the platform says to its
 // servers, and must not be slowed by who loads it. First the most that it can do, then more.
 import { randomUUID } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
 import { serve } from "../../scripts/bench/child-process.ts";
 import type { HttpAnswer } from "../../scripts/bench/http-socket.ts";
 import { requestText } from "../../scripts/bench/http-socket.ts";
 import { Connections } from "../../scripts/demo/connections.ts";
+import { openLoop, timed, type Timed } from "./open-loop.ts";
 
 const S_MS = 1_000;
-const TICK_MS = 5;
 const SOCKETS_MAX = 4_096;
 /** Buyers who order again as soon as they are answered; the first level only warms up. */
 const PEAK_LEVELS = [64, 64, 128, 256] as const;
@@ -40,11 +39,6 @@ export interface Flooded {
   readonly others: number;
 }
 
-interface Timed {
-  readonly answer: HttpAnswer | undefined;
-  readonly tookMs: number;
-}
-
 class Orders {
   readonly #params: FloodParams;
   readonly #connections: Connections;
@@ -55,7 +49,7 @@ class Orders {
     this.#connections = new Connections({ url: params.url, sockets: SOCKETS_MAX });
   }
 
-  async place(): Promise<Timed> {
+  async place(): Promise<HttpAnswer> {
     const { skuId, tokens } = this.#params;
     this.#turn = (this.#turn + 1) % tokens.length;
     const request = requestText({
@@ -66,9 +60,7 @@ class Orders {
       key: randomUUID(),
       body: { items: [{ sku_id: skuId, quantity: 1 }] },
     });
-    const startMs = performance.now();
-    const answer = await this.#connections.send(request).catch(() => undefined);
-    return { answer, tookMs: performance.now() - startMs };
+    return await this.#connections.send(request);
   }
 
   close(): void {
@@ -76,7 +68,7 @@ class Orders {
   }
 }
 
-function isGood({ answer, tookMs }: Timed): boolean {
+function isGood({ answer, tookMs }: Timed<HttpAnswer>): boolean {
   return answer?.status === 201 && tookMs <= USEFUL_MS;
 }
 
@@ -88,7 +80,7 @@ async function peak(params: FloodParams): Promise<number> {
     const endMs = performance.now() + LEVEL_MS;
     let good = 0;
     const loop = async (): Promise<void> => {
-      while (performance.now() < endMs) if (isGood(await orders.place())) good += 1;
+      while (performance.now() < endMs) if (isGood(await timed(() => orders.place()))) good += 1;
     };
     await Promise.all(Array.from({ length: buyers }, loop));
     if (index > 0) best = Math.max(best, good / (LEVEL_MS / S_MS));
@@ -100,14 +92,7 @@ async function peak(params: FloodParams): Promise<number> {
 /** So many orders per second whatever is answered. */
 async function flood({ perSecond, ms, ...params }: Flooding): Promise<Flooded> {
   const orders = new Orders(params);
-  const startMs = performance.now();
-  const all: Promise<Timed>[] = [];
-  while (performance.now() - startMs < ms) {
-    const due = Math.floor(((performance.now() - startMs) / S_MS) * perSecond);
-    while (all.length < due) all.push(orders.place());
-    await delay(TICK_MS);
-  }
-  const answers = await Promise.all(all);
+  const answers = await openLoop({ perSecond, ms }, () => orders.place());
   orders.close();
   const refused = answers.filter(({ answer }) => answer?.status === 503);
   const refusedMs = refused.map(({ tookMs }) => tookMs).sort((left, right) => left - right);

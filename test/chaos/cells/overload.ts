@@ -2,11 +2,11 @@
 // come back, and hears of every payment.
 import { connect, type Socket } from "node:net";
 import { BenchChild } from "../../../scripts/bench/child-process.ts";
-import type { Answer } from "../../support/http-client.ts";
 import { API } from "../../support/shop.ts";
 import type { Payment } from "../../../services/contracts/payment.ts";
 import { type Cell, type Scene, unless } from "../cell.ts";
 import type { Flooded } from "../flood.ts";
+import { openLoop } from "../open-loop.ts";
 
 const S_MS = 1_000;
 const OVERLOAD_MS = 6_000;
@@ -18,33 +18,6 @@ const GOODPUT_SHARE_MIN = 0.9;
 const SLOW_SOCKETS = 1_500;
 const ABUSER_RPS = 300;
 const ABUSE_MS = 5_000;
-
-interface Timed {
-  readonly answer: Answer | undefined;
-  readonly tookMs: number;
-}
-
-async function timed(send: () => Promise<Answer>): Promise<Timed> {
-  const startMs = performance.now();
-  const answer = await send().catch(() => undefined);
-  return { answer, tookMs: performance.now() - startMs };
-}
-
-/** So many requests per second whatever is answered. */
-async function flood(
-  perSecond: number,
-  ms: number,
-  send: (turn: number) => Promise<Timed>,
-): Promise<readonly Timed[]> {
-  const startMs = performance.now();
-  const all: Promise<Timed>[] = [];
-  while (performance.now() - startMs < ms) {
-    const due = Math.floor(((performance.now() - startMs) / S_MS) * perSecond);
-    while (all.length < due) all.push(send(all.length));
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  return await Promise.all(all);
-}
 
 /** Callbacks of payments that were opened before; answers how many were taken. */
 async function callBack(scene: Scene, count: number, ms: number): Promise<() => Promise<number>> {
@@ -141,8 +114,8 @@ function abuse(): Cell {
     title: `One customer sends ${String(ABUSER_RPS)} requests a second`,
     inject: async (scene) => {
       const [abuser] = await scene.rig.shop.madeUpCustomers(1);
-      const answers = await flood(ABUSER_RPS, ABUSE_MS, () =>
-        timed(() => abuser!.get(`${API}/orders`)),
+      const answers = await openLoop({ perSecond: ABUSER_RPS, ms: ABUSE_MS }, () =>
+        abuser!.get(`${API}/orders`),
       );
       limited = answers.filter(({ answer }) => answer?.status === 429).length;
       scene.figures["requests_limited"] = `${String(limited)} of ${String(answers.length)}`;
