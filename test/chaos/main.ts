@@ -1,6 +1,7 @@
 // `npm run chaos`: runs the cells of the fault matrix that have no result at the present commit yet, and writes what
 // was seen. `--cell R3a,D1 --seed 42` runs those whatever there is; `--repeats N` wants N results of each; `--report`
 // only writes the page. The exit code says whether everything held.
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Cell } from "./cell.ts";
 import { runCell } from "./cell.ts";
@@ -9,6 +10,7 @@ import { CELLS } from "./matrix.ts";
 import { writeReport } from "./report.ts";
 import { addRun, presentCommit, readRuns } from "./results.ts";
 import { Rig } from "./rig.ts";
+import { ROOT } from "../support/source.ts";
 
 const MS_PER_S = 1_000;
 const SEEDS = 1_000_000;
@@ -17,6 +19,8 @@ const OUTPUT_LINES = 6;
 const ERROR_LENGTH = 300;
 /** A platform is replaced after so many cells, so that its rows stay few. */
 const CELLS_PER_RIG_MAX = 12;
+/** Of runs that did not hold. */
+const LOGS_FOLDER = join(ROOT, ".data", "chaos");
 
 interface Task {
   readonly cell: Cell;
@@ -94,14 +98,14 @@ class Campaign {
       const result = await runCell(cell, rig, seed);
       addRun({ ...known, took_s: took(), ...result });
       console.log(line(id, seed, took(), result.holds, result.faults));
-      if (!result.holds) await this.stop();
+      if (!result.holds) await this.#giveUp(rig, `${id}-${String(seed)}`);
       return result.holds;
     } catch (error) {
       const faults = [error instanceof Error ? error.message : String(error)];
       addRun({ ...known, took_s: took(), holds: false, faults });
       console.log(line(id, seed, took(), false, faults));
       console.log(rig.shop.platform.output.split("\n").slice(-OUTPUT_LINES).join("\n"));
-      await this.stop();
+      await this.#giveUp(rig, `${id}-${String(seed)}`);
       return false;
     }
   }
@@ -111,6 +115,13 @@ class Campaign {
     this.#rig = undefined;
     this.#served = 0;
     await rig?.stop();
+  }
+
+  async #giveUp(rig: Rig, name: string): Promise<void> {
+    const folder = join(LOGS_FOLDER, name);
+    rig.keepLogs(folder);
+    console.log(`  logs: ${folder}`);
+    await this.stop();
   }
 
   async #rigFor(cell: Cell): Promise<Rig> {

@@ -2,9 +2,9 @@
 // runs and supervises them, and more nodes that join them. What looks into the data goes past the links.
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { Redis } from "ioredis";
 import { createConnection } from "mysql2/promise";
 import { databaseCredentials, type OwnedSchema } from "../../config/database.ts";
@@ -209,6 +209,14 @@ export class Rig {
       { timeoutMs: NODE_START_TIMEOUT_MS, what: `${name} has started` },
     );
     return node;
+  }
+
+  /** Copies what servers and nodes have logged: it is gone with the rig. */
+  keepLogs(folder: string): void {
+    rmSync(folder, { recursive: true, force: true });
+    cpSync(this.folder.log, join(folder, "servers"), { recursive: true });
+    cpSync(this.shop.logFolder, join(folder, "nodes"), { recursive: true });
+    for (const { logFile } of this.#joined) cpSync(logFile, join(folder, basename(logFile)));
   }
 
   /** Ends every node that has joined and closes its door. */

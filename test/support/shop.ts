@@ -86,6 +86,11 @@ export class Shop {
     return readPlatformEnv(dataFolderAt(this.#dataDir));
   }
 
+  /** Where its nodes log. */
+  get logFolder(): string {
+    return dataFolderAt(this.#dataDir).log;
+  }
+
   /** A client without a token. */
   visitor(): HttpClient {
     return new HttpClient(this.url);
