@@ -25,6 +25,7 @@ import { createHeartbeat, type Heartbeat } from "./heartbeat.ts";
 import type { SaleCache } from "./sale-cache.ts";
 import { leaveGate } from "./sale.repository.ts";
 import { createSettler, type Settler } from "./settler.ts";
+import { within } from "./within.ts";
 
 /** Failures of the gate in a row, over all calls of this node. */
 const FAILURES_MAX = 3;
@@ -347,15 +348,6 @@ export function admissionOf(orderId: string, outcome: FinalOutcome): Admission {
     case "unknown":
       return BUSY;
   }
-}
-
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, late]);
-  clearTimeout(timer);
 }
 
 function pause(ms: number): Promise<void> {

@@ -6,6 +6,7 @@ import type { Clock } from "../kernel/clock.ts";
 import { readStates } from "./admission.repository.ts";
 import type { Commits, FinalOutcome } from "./commits.ts";
 import type { AdmissionState } from "./domain/admission.ts";
+import { within } from "./within.ts";
 
 const POLL_MS = 25;
 
@@ -69,13 +70,4 @@ function ownOutcome(orderId: string, outcome: FinalOutcome): AdmissionOutcome {
 /** A unit that was given back since had been committed, and was a promise that was kept. */
 function rowOutcome(orderId: string, state: AdmissionState): AdmissionOutcome {
   return { ...unknownOutcome(orderId), outcome: state === "void" ? "refused" : "committed" };
-}
-
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, late]);
-  clearTimeout(timer);
 }

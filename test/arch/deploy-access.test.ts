@@ -50,7 +50,9 @@ describe("logins in containers", function () {
     assert.ok(program !== null);
     const env: NodeJS.ProcessEnv = { ...process.env, NATS_PASSWORD: PASSWORD };
     for (const role of DEPLOYED_ROLES) env[`NATS_${role.toUpperCase()}_PASSWORD`] = PASSWORD;
-    await run(program.path, ["-t", "-c", join(ROOT, "deploy/nats/nats.conf")], { env });
+    for (const file of ["nats.conf", "infra.conf"]) {
+      await run(program.path, ["-t", "-c", join(ROOT, "deploy/nats", file)], { env });
+    }
   });
 
   it("are read by the real Redis", async () => {
