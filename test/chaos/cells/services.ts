@@ -52,6 +52,9 @@ const FOUND = new Set<string>([
   ORDER_FAILPOINTS.placeAfterRelease,
 ]);
 
+/** Reached when the provider must be asked before an order can be closed. */
+const ASKED = new Set<string>([CLOSE_FAILPOINTS.afterClosing, CLOSE_FAILPOINTS.afterProvider]);
+
 /** A node of the whole platform that dies where it is told to, while everybody uses it. */
 function crashCell(point: string): Cell {
   let doomed: JoinedNode | undefined;
@@ -67,6 +70,8 @@ function crashCell(point: string): Cell {
     },
     inject: async (scene) => {
       const victim = doomed?.process;
+      // Or the worker would find it as often; what is healed comes to life again.
+      if (FOUND.has(point)) scene.rig.signal("worker", "SIGSTOP");
       await eventually(
         async () => {
           if (victim?.isRunning() === true) await poke(scene, point);
@@ -106,7 +111,7 @@ async function handOver(rig: Rig): Promise<void> {
 
 /** What steady load alone does not bring about. */
 async function poke({ rig, goods }: Scene, point: string): Promise<void> {
-  if (point === CLOSE_FAILPOINTS.afterProvider) await cancelWithOpenPayment(rig, goods);
+  if (ASKED.has(point)) await cancelWithOpenPayment(rig, goods);
   if (point === SECKILL_FAILPOINTS.loadAfterEpoch || point === SECKILL_FAILPOINTS.loadAfterStock) {
     await rig.redis((redis) => redis.flushall());
   }
