@@ -122,12 +122,12 @@ async function askAll(
 }
 
 function statesOf(views: readonly ChargeView[]): readonly ChargeState[] {
-  return views.map((view) => ({
-    paymentId: view.payment_id,
-    status: stateOf(view.status),
-    amount: view.amount,
-    providerRef: view.provider_ref,
-  }));
+  return views.map((view) => {
+    const [paymentId, status] = [view.payment_id, stateOf(view.status)];
+    // The provider numbers a charge when it opens it, and knows what it is to collect.
+    if (status !== "captured") return { paymentId, status, amount: 0, providerRef: "" };
+    return { paymentId, status, amount: view.amount, providerRef: view.provider_ref };
+  });
 }
 
 function stateOf(status: ChargeView["status"]): ChargeState["status"] {

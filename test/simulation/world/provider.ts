@@ -50,10 +50,10 @@ export class Provider {
     return balances;
   }
 
-  /** The buyer pays; false when the charge cannot be paid any more. */
+  /** The buyer pays, once, also what was closed meanwhile; false when that is not possible. */
   capture(paymentId: string, send: SendCallback): boolean {
     const charge = this.#charges.get(paymentId);
-    if (charge?.status !== "open") return false;
+    if (charge === undefined || charge.status === "captured") return false;
     charge.status = "captured";
     void this.#tell(paymentId, charge.amount, send);
     return true;
@@ -116,7 +116,7 @@ export class Provider {
   }
 
   #stateOf(paymentId: string): ChargeState {
-    const { status, amount } = this.#charges.get(paymentId) ?? { status: "closed", amount: 0 };
+    const { status, amount } = this.#charges.get(paymentId) ?? { status: "open", amount: 0 };
     const isCaptured = status === "captured";
     return {
       paymentId,
