@@ -12,6 +12,7 @@ import type { Stage } from "./stage.ts";
 const AFTERWARDS_SOCKETS = 96;
 const SETTLED_TIMEOUT_MS = 120_000;
 const SOLD_TIMEOUT_MS = 60_000;
+const AUDITED_TIMEOUT_MS = 60_000;
 const LOOK_INTERVAL_MS = 500;
 /** Ids of one sale's buyers. */
 const BUYERS_MAX = 1_000_000;
@@ -115,8 +116,13 @@ export class StormedSale {
     return (await this.audit()).remaining;
   }
 
-  audit(): Promise<SaleAudit> {
-    return this.#stage.admin.audit(this.sale.id);
+  /** A shop that is being killed is asked again. */
+  async audit(): Promise<SaleAudit> {
+    return await eventually(() => this.#stage.admin.audit(this.sale.id), {
+      timeoutMs: AUDITED_TIMEOUT_MS,
+      what: "the sale can be audited",
+      intervalMs: LOOK_INTERVAL_MS,
+    });
   }
 
   get buyerOf(): (index: number) => Buyer {
