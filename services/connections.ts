@@ -20,12 +20,16 @@ export interface Dependency {
   readonly probe: () => Promise<void>;
 }
 
+/** Of a smaller pool of its own, for work that must not queue behind everything else. */
+export interface Purpose {
+  readonly name: string;
+  /** How long a statement may take, ms; as everywhere else when not given. */
+  readonly queryTimeoutMs?: number;
+}
+
 export interface Connections {
-  /**
-   * The pool of one schema with its own user.
-   * @param purpose a smaller pool of its own for work that must not queue behind everything else.
-   */
-  database(schema: DatabaseSchema, purpose?: string): Database;
+  /** The pool of one schema with its own user. */
+  database(schema: DatabaseSchema, purpose?: Purpose): Database;
   redis(): Redis;
   /** For Redis clients that a service opens for itself. */
   readonly onRedisCommand: CommandObserver;
@@ -62,11 +66,11 @@ export function createConnections(parts: ConnectionParts): Connections {
 
   return {
     database(schema, purpose) {
-      const name = purpose === undefined ? schema : `${schema}:${purpose}`;
+      const name = purpose === undefined ? schema : `${schema}:${purpose.name}`;
       const known = databases.get(name);
       if (known !== undefined) return known;
       const poolSize = purpose === undefined ? settings.DATABASE_POOL_SIZE : PURPOSE_POOL_SIZE;
-      const pool = { name, schema, poolSize };
+      const pool = { name, schema, poolSize, queryTimeoutMs: purpose?.queryTimeoutMs };
       const database = openDatabase(parts, pool, (read) => void poolReaders.set(name, read));
       databases.set(name, database);
       open.push({
@@ -121,14 +125,22 @@ export function createConnections(parts: ConnectionParts): Connections {
   };
 }
 
+interface PoolParts {
+  readonly name: string;
+  readonly schema: DatabaseSchema;
+  readonly poolSize: number;
+  readonly queryTimeoutMs: number | undefined;
+}
+
 function openDatabase(
   { settings, log, random, metrics, tellSpan }: ConnectionParts,
-  { name, schema, poolSize }: { name: string; schema: DatabaseSchema; poolSize: number },
+  { name, schema, poolSize, queryTimeoutMs }: PoolParts,
   onPool: (read: () => PoolFigures) => void,
 ): Database {
   return createDatabase({
     ...databaseCredentials(settings, schema),
     poolSize,
+    ...(queryTimeoutMs === undefined ? {} : { queryTimeoutMs }),
     log,
     random,
     onStatement: (one) => {

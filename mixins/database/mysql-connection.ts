@@ -10,22 +10,30 @@ import type { PooledConnection } from "./connection-pool.ts";
 /** Longer than any caller waits: what a busy server begins it also ends, and the next caller finds it. */
 const CONNECT_TIMEOUT_MS = 3_000;
 const LOCK_WAIT_TIMEOUT_S = 3;
-const STATEMENT_TIMEOUT_S = 5;
 const IDLE_TRANSACTION_TIMEOUT_S = 2;
 const END_TIMEOUT_MS = 500;
 
 const SQL_MODE =
   "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION";
 
+/** By which a statement may outlive its caller's patience: the caller's own answer comes first. */
+const STATEMENT_MARGIN_MS = 1_500;
+const MS_PER_S = 1_000;
+
 /** `/*M!` is run by MariaDB alone; `/*!80000` by MySQL 8 alone (MariaDB skips 50700 to 99999). */
-const SESSION = [
-  `SET SESSION time_zone = '+00:00', sql_mode = '${SQL_MODE}'`,
-  `innodb_lock_wait_timeout = ${LOCK_WAIT_TIMEOUT_S}`,
-  `autocommit = 1 /*M!, max_statement_time = ${STATEMENT_TIMEOUT_S}`,
-  `idle_transaction_timeout = ${IDLE_TRANSACTION_TIMEOUT_S} */`,
-].join(", ");
-const MYSQL_SESSION = `SET SESSION autocommit = 1 /*!80000 , max_execution_time = ${STATEMENT_TIMEOUT_S * 1_000} */`;
-const ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+function sessionOf(queryTimeoutMs: number): readonly string[] {
+  const statementS = Math.ceil((queryTimeoutMs + STATEMENT_MARGIN_MS) / MS_PER_S);
+  return [
+    [
+      `SET SESSION time_zone = '+00:00', sql_mode = '${SQL_MODE}'`,
+      `innodb_lock_wait_timeout = ${LOCK_WAIT_TIMEOUT_S}`,
+      `autocommit = 1 /*M!, max_statement_time = ${statementS}`,
+      `idle_transaction_timeout = ${IDLE_TRANSACTION_TIMEOUT_S} */`,
+    ].join(", "),
+    `SET SESSION autocommit = 1 /*!80000 , max_execution_time = ${statementS * MS_PER_S} */`,
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+  ];
+}
 
 const AUTOCOMMIT_OFF = sql("connect.autocommit_off", "SET SESSION autocommit = 0");
 const AUTOCOMMIT_ON = sql("connect.autocommit_on", "SET SESSION autocommit = 1");
@@ -88,7 +96,7 @@ export class MysqlConnection implements DatabaseConnection {
         });
       });
       await Promise.all(
-        [SESSION, MYSQL_SESSION, ISOLATION].map((text) =>
+        sessionOf(queryTimeoutMs).map((text) =>
           connection.query({ name: "connect.session", sql: text }),
         ),
       );

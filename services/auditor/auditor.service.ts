@@ -4,19 +4,15 @@
 import type { ServiceSchema } from "moleculer";
 import { DATABASE_SCHEMAS, schemaName } from "../../config/database.ts";
 import { EVENT_ROUTES } from "../../mixins/auditor/message-invariants.ts";
-import {
-  type PreparedInvariant,
-  prepareInvariants,
-  runInvariant,
-} from "../../mixins/auditor/invariants.ts";
+import { prepareInvariants } from "../../mixins/auditor/invariants.ts";
 import { repeatEvery } from "../../mixins/channels/repeat.ts";
-import type { Database } from "../../mixins/database/database.ts";
 import { implement, type PlatformCallContext } from "../../mixins/service.ts";
 import { call } from "../contracts/actions.ts";
-import { auditorContract, type DeadLetter, type InvariantResult } from "../contracts/auditor.ts";
-import { type Clock, SECOND_MS } from "../kernel/clock.ts";
+import { auditorContract, type DeadLetter } from "../contracts/auditor.ts";
+import { SECOND_MS } from "../kernel/clock.ts";
 import type { PlatformNode } from "../node.ts";
 import { type Backlogs, createBacklogs } from "./backlogs.ts";
+import { type CheckDeps, checkInvariants } from "./check-invariants.ts";
 import { createDeadLetterList, type DeadLetterList, splitId } from "./dead-letter-list.ts";
 import { storySources, tellOrder } from "./order-story.ts";
 import { createReceiptWatch } from "./receipt-watch.ts";
@@ -28,16 +24,15 @@ import { createServerWatch } from "./server-watch.ts";
 const GRACE_S = 60;
 /** A hold may outlive the payment window by this much: the provider is being asked. */
 const HOLD_EXTRA_S = 600;
+/** Of a round's checks, which read whole tables: seconds, where there are millions of orders. */
+const ROUND_STATEMENT_MS = 120 * SECOND_MS;
 const ROUND_INTERVAL_MS = 10 * SECOND_MS;
 const SERVERS_INTERVAL_MS = 5 * SECOND_MS;
 
-export interface AuditorDeps {
-  readonly database: Database;
+export interface AuditorDeps extends CheckDeps {
   readonly schemas: SchemaNames;
-  readonly invariants: readonly PreparedInvariant[];
   readonly deadLetters: DeadLetterList;
   readonly backlogs: Backlogs;
-  readonly clock: Clock;
 }
 
 export function wire(node: PlatformNode): ServiceSchema {
@@ -57,7 +52,7 @@ export function wire(node: PlatformNode): ServiceSchema {
   const deadLetters = createDeadLetterList(database, schemas);
   const backlogs = createBacklogs(database, schemas);
   const rounds = createRounds({
-    database,
+    database: node.database("auditor", { name: "rounds", queryTimeoutMs: ROUND_STATEMENT_MS }),
     invariants,
     watches: EVENT_ROUTES.map((route) => createReceiptWatch(database, route, nameOf)),
     deadLetters,
@@ -76,6 +71,7 @@ export function wire(node: PlatformNode): ServiceSchema {
       database,
       schemas,
       invariants,
+      lastResult: (name) => rounds.resultOf(name),
       deadLetters,
       backlogs,
       clock,
@@ -110,7 +106,7 @@ export function createAuditorService(deps: AuditorDeps): ServiceSchema {
       auditorContract,
       {
         async invariants() {
-          const items = await runAll(deps);
+          const items = await checkInvariants(deps);
           return { holds: items.every(({ violations }) => violations === 0), items };
         },
         async backlogs() {
@@ -130,37 +126,5 @@ export function createAuditorService(deps: AuditorDeps): ServiceSchema {
       // The queries read whole tables: one set at a time is enough for everybody.
       { bulkheads: { invariants: { concurrency: 1, maxQueueSize: 5 } } },
     ),
-  };
-}
-
-/**
- * Runs them one after the other. One that could not be checked, because its tables are too large for
- * the time of a statement, counts as broken: nobody knows that it holds. When none could be checked
- * the database is away, and that is the answer.
- */
-async function runAll({ database, invariants, clock }: AuditorDeps): Promise<InvariantResult[]> {
-  const items: InvariantResult[] = [];
-  let failures = 0;
-  for (const invariant of invariants) {
-    try {
-      items.push(await runInvariant(database, invariant, () => clock.now()));
-    } catch (error) {
-      failures += 1;
-      if (failures === invariants.length) throw error;
-      items.push(uncheckedResult(invariant, clock));
-    }
-  }
-  return items;
-}
-
-function uncheckedResult({ name, checks }: PreparedInvariant, clock: Clock): InvariantResult {
-  const ran_at = new Date(clock.now()).toISOString();
-  return {
-    name,
-    checks,
-    violations: 1,
-    offending: ["could not be checked"],
-    ran_at,
-    duration_ms: 0,
   };
 }

@@ -4,6 +4,7 @@ import { type PreparedInvariant, runInvariant } from "../../mixins/auditor/invar
 import type { Database } from "../../mixins/database/database.ts";
 import type { Log } from "../../mixins/log.ts";
 import type { Metrics } from "../../mixins/metrics/metrics.ts";
+import type { InvariantResult } from "../contracts/auditor.ts";
 import type { EventOwner } from "../contracts/events.ts";
 import { type Clock, SECOND_MS } from "../kernel/clock.ts";
 import type { Backlogs } from "./backlogs.ts";
@@ -14,6 +15,7 @@ import type { ReceiptWatch } from "./receipt-watch.ts";
 const REST_PER_WORK = 20;
 
 export interface RoundDeps {
+  /** Patient enough for statements over whole tables. */
   readonly database: Database;
   readonly invariants: readonly PreparedInvariant[];
   readonly watches: readonly ReceiptWatch[];
@@ -29,10 +31,13 @@ export interface RoundDeps {
 export interface Rounds {
   /** One turn. A part that fails is logged and does not keep the others from running. */
   run(): Promise<void>;
+  /** What the last round found of an invariant; undefined when it has not been checked yet. */
+  resultOf(name: string): InvariantResult | undefined;
 }
 
 export function createRounds(deps: RoundDeps): Rounds {
   const { clock, log } = deps;
+  const results = new Map<string, InvariantResult>();
   let restUntil = Number.NEGATIVE_INFINITY;
   let checkedAt = clock.monotonic();
   const showAge = (): void => {
@@ -49,6 +54,7 @@ export function createRounds(deps: RoundDeps): Rounds {
   };
 
   return {
+    resultOf: (name) => results.get(name),
     async run() {
       for (const watch of deps.watches) {
         const { owner, consumer } = watch.route;
@@ -62,7 +68,7 @@ export function createRounds(deps: RoundDeps): Rounds {
       let checked = 0;
       for (const invariant of deps.invariants) {
         await attempt(invariant.name, async () => {
-          await checkOne(deps, invariant);
+          results.set(invariant.name, await checkOne(deps, invariant));
           checked += 1;
         });
       }
@@ -97,11 +103,11 @@ async function showSagas({ backlogs, metrics }: RoundDeps): Promise<void> {
 async function checkOne(
   { database, metrics, clock, log }: RoundDeps,
   invariant: PreparedInvariant,
-): Promise<void> {
-  const { name, violations, offending } = await runInvariant(database, invariant, () =>
-    clock.now(),
-  );
+): Promise<InvariantResult> {
+  const result = await runInvariant(database, invariant, () => clock.now());
+  const { name, violations, offending } = result;
   metrics.set("app_invariant_violations", { invariant: name }, violations);
   if (violations > 0)
     log.error({ invariant: name, violations, offending }, "an invariant is broken");
+  return result;
 }

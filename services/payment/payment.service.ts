@@ -21,7 +21,7 @@ export function paymentDeps(node: PlatformNode): PaymentDeps {
   const { clock, log, random, failpoint, ids, settings } = node;
   return {
     database: node.database("payment"),
-    callbackDatabase: node.database("payment", "callbacks"),
+    callbackDatabase: node.database("payment", { name: "callbacks" }),
     channels: createChannels(settings, clock),
     ids,
     clock,

@@ -1,9 +1,13 @@
 // The auditor in a running shop: after real orders every invariant holds, an order's story is
 // whole, lost events are published again, dead letters are listed, replayed and discarded.
 import assert from "node:assert/strict";
+import { databaseCredentials } from "../../config/database.ts";
+import type { PreparedInvariant } from "../../mixins/auditor/invariants.ts";
 import { EVENT_ROUTES } from "../../mixins/auditor/message-invariants.ts";
+import { createDatabase } from "../../mixins/database/mysql-database.ts";
 import { must } from "../../services/kernel/assert.ts";
 import { createBacklogs } from "../../services/auditor/backlogs.ts";
+import { checkInvariants } from "../../services/auditor/check-invariants.ts";
 import { createReceiptWatch } from "../../services/auditor/receipt-watch.ts";
 import { createDeadLetterList } from "../../services/auditor/dead-letter-list.ts";
 import { createRounds } from "../../services/auditor/rounds.ts";
@@ -148,6 +152,40 @@ describe("the auditor", function () {
     await assertInvariants(schemas, { schemas: SHOP_SCHEMAS });
   });
 
+  it("has what takes long checked in the background, and tells what was found there", async () => {
+    const invariants = [sleepingInvariant("test.quick", 0), sleepingInvariant("test.long", 4)];
+    const database = schemas.database("auditor");
+    const patient = createDatabase({
+      ...databaseCredentials(schemas.settings, "auditor"),
+      poolSize: 1,
+      log: silentLog,
+      queryTimeoutMs: 30_000,
+    });
+    const rounds = createRounds({
+      database: patient,
+      invariants,
+      watches: [],
+      deadLetters: createDeadLetterList(database, schemaNames(schemas.settings)),
+      backlogs: createBacklogs(database, schemaNames(schemas.settings)),
+      republish: () => Promise.resolve(0),
+      metrics: { set: () => undefined },
+      clock: systemClock,
+      log: silentLog,
+    });
+    const lastResult = (name: string) => rounds.resultOf(name);
+    const check = () => checkInvariants({ database, invariants, lastResult, clock: systemClock });
+    assert.deepEqual(
+      (await check()).map(({ offending }) => offending),
+      [[], ["could not be checked"]],
+    );
+    await rounds.run();
+    await patient.close();
+    const [quick, long] = await check();
+    assert.notDeepEqual(quick, rounds.resultOf("test.quick"), "is run for whoever asks");
+    assert.deepEqual(long, rounds.resultOf("test.long"));
+    assert.equal(long?.violations, 0);
+  });
+
   it("lists dead letters of all services newest first and says nothing of their stacks", async () => {
     const id = await plantDeadLetter("product.900001", "not json");
     await plantDeadLetter("product.900002", "{}");
@@ -195,3 +233,9 @@ describe("the auditor", function () {
     await assert.rejects(shop.as(newCustomer(), "auditor.invariants", {}), { type: "FORBIDDEN" });
   });
 });
+
+/** Holds, and takes so many seconds to say so. */
+function sleepingInvariant(name: string, seconds: number): PreparedInvariant {
+  const text = `SELECT slept AS offender FROM (SELECT SLEEP(${String(seconds)}) AS slept) AS one WHERE slept <> 0`;
+  return { name, checks: "that it sleeps", statement: { name, sql: text }, params: [] };
+}
