@@ -17,29 +17,29 @@ export interface CheckDeps {
 }
 
 /**
- * Runs them one after the other; of one that takes long the last round's result is told. One that could
- * not be checked counts as broken: nobody knows that it holds. When none could be checked the database
- * is away, and that is the answer.
+ * Runs them one after the other; of one that takes long, or could not be run, the last round's result is
+ * told. One that was never checked counts as broken: nobody knows that it holds. When none could be run
+ * the database is away, and that is the answer.
  */
 export async function checkInvariants(deps: CheckDeps): Promise<InvariantResult[]> {
   const { database, invariants, lastResult, clock } = deps;
-  const items: InvariantResult[] = [];
+  const isLong = ({ name }: PreparedInvariant): boolean =>
+    (lastResult(name)?.duration_ms ?? 0) > WAITED_FOR_MAX_MS;
+  const run = invariants.filter((invariant) => !isLong(invariant));
+  const found = new Map<PreparedInvariant, InvariantResult>();
   let failures = 0;
-  for (const invariant of invariants) {
-    const last = lastResult(invariant.name);
-    if (last !== undefined && last.duration_ms > WAITED_FOR_MAX_MS) {
-      items.push(last);
-      continue;
-    }
+  for (const invariant of run) {
     try {
-      items.push(await runInvariant(database, invariant, () => clock.now()));
+      found.set(invariant, await runInvariant(database, invariant, () => clock.now()));
     } catch (error) {
       failures += 1;
-      if (failures === invariants.length) throw error;
-      items.push(last ?? uncheckedResult(invariant, clock));
+      if (failures === run.length) throw error;
     }
   }
-  return items;
+  return invariants.map(
+    (invariant) =>
+      found.get(invariant) ?? lastResult(invariant.name) ?? uncheckedResult(invariant, clock),
+  );
 }
 
 function uncheckedResult({ name, checks }: PreparedInvariant, clock: Clock): InvariantResult {
