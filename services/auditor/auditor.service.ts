@@ -25,7 +25,7 @@ const GRACE_S = 60;
 /** A hold may outlive the payment window by this much: the provider is being asked. */
 const HOLD_EXTRA_S = 600;
 /** Of a round's checks, which read whole tables: seconds, where there are millions of orders. */
-const ROUND_STATEMENT_MS = 120 * SECOND_MS;
+const ROUND_STATEMENT_MS = 30 * SECOND_MS;
 const ROUND_INTERVAL_MS = 10 * SECOND_MS;
 const SERVERS_INTERVAL_MS = 5 * SECOND_MS;
 
@@ -81,6 +81,7 @@ export function wire(node: PlatformNode): ServiceSchema {
       servers.start();
     },
     async stopped() {
+      rounds.stop();
       await Promise.all([background.stop(), servers.stop()]);
     },
   };

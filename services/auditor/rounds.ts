@@ -31,6 +31,8 @@ export interface RoundDeps {
 export interface Rounds {
   /** One turn. A part that fails is logged and does not keep the others from running. */
   run(): Promise<void>;
+  /** A round under way ends with the check that it is at. */
+  stop(): void;
   /** What the last round found of an invariant; undefined when it has not been checked yet. */
   resultOf(name: string): InvariantResult | undefined;
 }
@@ -38,6 +40,7 @@ export interface Rounds {
 export function createRounds(deps: RoundDeps): Rounds {
   const { clock, log } = deps;
   const results = new Map<string, InvariantResult>();
+  let isStopping = false;
   let restUntil = Number.NEGATIVE_INFINITY;
   let checkedAt = clock.monotonic();
   const showAge = (): void => {
@@ -55,6 +58,9 @@ export function createRounds(deps: RoundDeps): Rounds {
 
   return {
     resultOf: (name) => results.get(name),
+    stop() {
+      isStopping = true;
+    },
     async run() {
       for (const watch of deps.watches) {
         const { owner, consumer } = watch.route;
@@ -67,6 +73,7 @@ export function createRounds(deps: RoundDeps): Rounds {
       const startedAt = clock.monotonic();
       let checked = 0;
       for (const invariant of deps.invariants) {
+        if (isStopping) return;
         await attempt(invariant.name, async () => {
           results.set(invariant.name, await checkOne(deps, invariant));
           checked += 1;
