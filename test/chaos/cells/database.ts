@@ -128,14 +128,17 @@ export const DATABASE_CELLS: readonly Cell[] = [
   },
   {
     id: "D5b",
-    title: "The database's disk full",
-    kind: "small database disk",
+    // As `npm start` has it: the servers' data lie on one disk.
+    title: "The disk of all servers full",
+    kind: "small disk",
     rig: { disksMb: { mysql: DISK_MB } },
     isImpossible: whyNoDisks,
     inject: async ({ rig, during }) => {
       const empty = fillDisk(rig.folder.mysql);
       await during(10_000);
       empty();
+      // JetStream does not heal by itself when there is room again; its operator restarts it.
+      await rig.killServer("nats");
     },
   },
   {
