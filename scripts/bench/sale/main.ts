@@ -16,6 +16,7 @@ import { markdownOf, plotOf } from "./report.ts";
 import { GUARDS, type SaleBenchResult, type StoredResult } from "./result.ts";
 import type { CaseName, SaleSample } from "./sample.ts";
 import { Stage } from "./stage.ts";
+import { measureTracing } from "./tracing.ts";
 
 const IDLE_MS = 2_000;
 const ATTEMPTS_MAX = 3;
@@ -25,6 +26,10 @@ async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2), DOCS_DIR);
   if (options.isProfile) {
     await profileSale(options);
+    return;
+  }
+  if (options.isTracing) {
+    await measureTracing(options);
     return;
   }
   const shop = await MeasuredShop.start();

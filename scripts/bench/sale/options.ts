@@ -24,6 +24,8 @@ export interface SaleBenchOptions {
   readonly only: readonly CaseName[];
   /** Writes CPU profiles of the product's processes and no ratios. */
   readonly isProfile: boolean;
+  /** Compares ratios of traced requests and nothing else. */
+  readonly isTracing: boolean;
   /** Folder of the reports; empty: nothing is written. */
   readonly out: string;
 }
@@ -49,10 +51,11 @@ export function readOptions(args: readonly string[], defaultOut: string): SaleBe
       size: { type: "string" },
       only: { type: "string" },
       profile: { type: "boolean", default: false },
+      tracing: { type: "boolean", default: false },
       out: { type: "string" },
     },
   });
-  const isShort = values.quick || values.profile;
+  const isShort = [values.quick, values.profile, values.tracing].includes(true);
   const sizes = sizesOf(values.size ?? (isShort ? "quick" : "full"));
   const isWhole = sizes === FULL && values.only === undefined && !isShort;
   return {
@@ -60,6 +63,7 @@ export function readOptions(args: readonly string[], defaultOut: string): SaleBe
     sizes,
     only: casesOf(values.only),
     isProfile: values.profile,
+    isTracing: values.tracing,
     // A short run must not replace the figures of a whole one.
     out: values.out ?? (isWhole ? defaultOut : ""),
   };

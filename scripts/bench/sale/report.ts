@@ -54,7 +54,7 @@ export function markdownOf(result: SaleBenchResult): string {
     "",
     "## Aims",
     "",
-    "Product against floor, round by round: median and range of the rounds' ratios. An aim counts as reached when every round reached it. `npm run bench:sale -- --profile` shows where the CPU time goes: [bench-sale-profile.md](bench-sale-profile.md).",
+    "Product against floor, round by round: median and range of the rounds' ratios. An aim counts as reached when every round reached it. `npm run bench:sale -- --profile` shows where the CPU time goes: [bench-sale-profile.md](bench-sale-profile.md); `-- --tracing` what tracing costs: [bench-sale-tracing.md](bench-sale-tracing.md).",
     "",
     ...aimTable(samples),
     "",
