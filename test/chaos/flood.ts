@@ -35,8 +35,8 @@ export interface Flooded {
   readonly refused: number;
   readonly refusedWithoutRetryAfter: number;
   readonly refusedP50Ms: number;
-  /** Neither placed in time nor refused with 503. */
-  readonly others: number;
+  /** How many came to what else, by status; `late` were placed too late, `none` never answered. */
+  readonly others: Readonly<Record<string, number>>;
 }
 
 class Orders {
@@ -104,8 +104,17 @@ async function flood({ perSecond, ms, ...params }: Flooding): Promise<Flooded> {
     refusedWithoutRetryAfter: refused.filter(({ answer }) => !RETRY_AFTER.test(answer?.head ?? ""))
       .length,
     refusedP50Ms: refusedMs[Math.floor(refusedMs.length / 2)] ?? 0,
-    others: answers.length - good - refused.length,
+    others: countOthers(answers.filter((one) => !isGood(one) && one.answer?.status !== 503)),
   };
+}
+
+function countOthers(answers: readonly Timed<HttpAnswer>[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { answer } of answers) {
+    const kind = answer?.status === 201 ? "late" : String(answer?.status ?? "none");
+    counts[kind] = (counts[kind] ?? 0) + 1;
+  }
+  return counts;
 }
 
 serve({ peak, flood });

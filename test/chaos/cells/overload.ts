@@ -71,7 +71,8 @@ function overload(): Cell {
         peak_orders_per_s: Math.round(peak),
         goodput_orders_per_s: Math.round(goodput),
         goodput_share_of_peak: Number(share.toFixed(2)),
-        ...{ sent: flooded.sent, refused: flooded.refused, others: flooded.others },
+        ...{ sent: flooded.sent, refused: flooded.refused },
+        others: JSON.stringify(flooded.others),
         refused_p50_ms: Math.round(flooded.refusedP50Ms),
         callbacks_taken: `${String(taken)} of ${String(CALLBACKS)}`,
       });
