@@ -107,7 +107,7 @@ function createGatewayService(parts: GatewayParts): ServiceSchema {
       logRequestParams: null,
       logRouteRegistration: null,
       rootCallOptions: createCallOptions(node),
-      routes: [apiRoute(parts), rootRoute(parts, state), docsRoute()],
+      routes: [apiRoute(parts), rootRoute(parts, state), docsRoute],
     },
     actions: { rest: { tracing: REST_TRACING }, ...sales.actions },
     methods: {
@@ -188,10 +188,6 @@ function rootRoute({ node, routes, sales }: GatewayParts, state: { isDraining: b
   return { path: "/", aliases, ...PLAIN_ROUTE };
 }
 
-function docsRoute(): object {
-  return { path: "/docs/assets", ...PLAIN_ROUTE, use: [serveDocsAssets()] };
-}
-
 const PLAIN_ROUTE = {
   mappingPolicy: "restrict",
   bodyParsers: false,
@@ -199,3 +195,5 @@ const PLAIN_ROUTE = {
   etag: false,
   logging: false,
 } as const;
+
+const docsRoute = { path: "/docs/assets", ...PLAIN_ROUTE, use: [serveDocsAssets()] };
