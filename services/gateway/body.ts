@@ -51,6 +51,11 @@ function isPlainJson({ headers }: IncomingMessage): boolean {
 
 function readBytes(request: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
+    // A client who has hung up already sends no event any more: waiting for one would never end.
+    if (request.destroyed) {
+      reject(new PlatformError("REQUEST_MALFORMED"));
+      return;
+    }
     const chunks: Buffer[] = [];
     let length = 0;
     request.on("data", (chunk: Buffer) => {

@@ -1,20 +1,14 @@
 // The public listener with its limits. Node's defaults let a slow sender hold a socket for minutes,
 // and answer what they refuse themselves without the envelope.
 import { randomUUID } from "node:crypto";
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  STATUS_CODES,
-} from "node:http";
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { ERROR_CATALOGUE, type ErrorSlug } from "../contracts/errors.ts";
+import { CrowdServer } from "./crowd-server.ts";
 import { errorBody } from "./http-errors.ts";
 import { METHODS, SECURITY_HEADERS } from "./preflight.ts";
 import {
   CONNECTIONS_CHECK_INTERVAL_MS,
-  CONNECTIONS_MAX,
   HEADER_BYTES_MAX,
   HEADERS_TIMEOUT_MS,
   KEEP_ALIVE_TIMEOUT_MS,
@@ -25,7 +19,7 @@ import {
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void;
 
 export function createHttpServer(listener: RequestListener): Server {
-  const server = createServer(
+  const server = new CrowdServer(
     {
       maxHeaderSize: HEADER_BYTES_MAX,
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -38,7 +32,6 @@ export function createHttpServer(listener: RequestListener): Server {
     },
     listener,
   );
-  server.maxConnections = CONNECTIONS_MAX;
   server.maxRequestsPerSocket = REQUESTS_PER_SOCKET_MAX;
   server.on("clientError", answerClientError);
   server.on("connect", (_request: IncomingMessage, socket: Duplex) => {

@@ -32,6 +32,7 @@ interface Event {
   readonly at: number;
   readonly sequence: number;
   readonly owner: Process | undefined;
+  readonly cancel: Cancel;
   readonly run: () => void;
 }
 
@@ -93,9 +94,8 @@ export class Simulation {
       at: this.#now + Math.max(0, delayMs),
       sequence: this.#sequence,
       owner,
-      run: () => {
-        if (!cancel.isCancelled) run();
-      },
+      cancel,
+      run,
     };
     this.#push(event);
     return cancel;
@@ -128,10 +128,11 @@ export class Simulation {
   async #step(): Promise<boolean> {
     const event = this.#pop();
     if (event === undefined) return false;
+    // What does not happen takes no turn of the event loop: most timers are limits that nothing reaches.
+    if (event.cancel.isCancelled || event.owner?.isDead === true) return true;
     this.#eventCount += 1;
     if (this.#eventCount > EVENTS_MAX) throw new Error("the schedule does not come to rest");
     this.#now = Math.max(this.#now, event.at);
-    if (event.owner?.isDead === true) return true;
     event.run();
     await this.#settle();
     return true;
