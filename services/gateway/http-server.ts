@@ -1,17 +1,24 @@
 // The public listener with its limits. Node's defaults let a slow sender hold a socket for minutes,
 // and answer what they refuse themselves without the envelope.
 import { randomUUID } from "node:crypto";
-import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
 import type { Duplex } from "node:stream";
 import { ERROR_CATALOGUE, type ErrorSlug } from "../contracts/errors.ts";
-import { CrowdServer } from "./crowd-server.ts";
 import { errorBody } from "./http-errors.ts";
 import { METHODS, SECURITY_HEADERS } from "./preflight.ts";
 import {
   CONNECTIONS_CHECK_INTERVAL_MS,
+  CONNECTIONS_MAX,
   HEADER_BYTES_MAX,
   HEADERS_TIMEOUT_MS,
   KEEP_ALIVE_TIMEOUT_MS,
+  LISTEN_BACKLOG,
   REQUEST_TIMEOUT_MS,
   REQUESTS_PER_SOCKET_MAX,
 } from "./limits.ts";
@@ -19,7 +26,7 @@ import {
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void;
 
 export function createHttpServer(listener: RequestListener): Server {
-  const server = new CrowdServer(
+  const server = createServer(
     {
       maxHeaderSize: HEADER_BYTES_MAX,
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -32,6 +39,8 @@ export function createHttpServer(listener: RequestListener): Server {
     },
     listener,
   );
+  listenWithBacklog(server);
+  server.maxConnections = CONNECTIONS_MAX;
   server.maxRequestsPerSocket = REQUESTS_PER_SOCKET_MAX;
   server.on("clientError", answerClientError);
   server.on("connect", (_request: IncomingMessage, socket: Duplex) => {
@@ -40,6 +49,16 @@ export function createHttpServer(listener: RequestListener): Server {
   // An expectation nobody has heard of may be ignored (RFC 9110, 10.1.1).
   server.on("checkExpectation", listener);
   return server;
+}
+
+/**
+ * Node's default lets 511 connections wait to be accepted. The kernel drops what a crowd opens beyond that, and who was
+ * dropped tries again after one second, then after two more. moleculer-web names no backlog when it listens.
+ */
+function listenWithBacklog(server: Server): void {
+  const listen = server.listen.bind(server);
+  server.listen = ((port: number, host: string, onListening: () => void) =>
+    listen({ port, host, backlog: LISTEN_BACKLOG }, onListening)) as Server["listen"];
 }
 
 type ClientError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer };

@@ -12,9 +12,7 @@ export const KEEP_ALIVE_TIMEOUT_MS = 8_000;
 export const CONNECTIONS_CHECK_INTERVAL_MS = 1_000;
 export const REQUESTS_PER_SOCKET_MAX = 10_000;
 export const CONNECTIONS_MAX = 20_000;
-/** Sockets that accept connections on the gateway's port. */
-export const LISTENERS = 32;
-/** Connections that may wait at each of them; the kernel's own limit (net.core.somaxconn) is 4,096 too. */
+/** Connections that may wait to be accepted; the kernel's own limit (net.core.somaxconn) is 4,096 too. */
 export const LISTEN_BACKLOG = 4_096;
 export const RETRY_AFTER_S = 1;
 export const IDEMPOTENCY_TOKEN_LIFETIME_MS = 24 * 3_600_000;
