@@ -51,9 +51,12 @@ function isPlainJson({ headers }: IncomingMessage): boolean {
 
 function readBytes(request: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
+    const refuse = (): void => {
+      reject(new PlatformError("REQUEST_MALFORMED"));
+    };
     // A client who has hung up already sends no event any more: waiting for one would never end.
     if (request.destroyed) {
-      reject(new PlatformError("REQUEST_MALFORMED"));
+      refuse();
       return;
     }
     const chunks: Buffer[] = [];
@@ -66,12 +69,8 @@ function readBytes(request: IncomingMessage): Promise<Buffer> {
     request.on("end", () => {
       resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks));
     });
-    request.on("error", () => {
-      reject(new PlatformError("REQUEST_MALFORMED"));
-    });
-    request.on("aborted", () => {
-      reject(new PlatformError("REQUEST_MALFORMED"));
-    });
+    request.on("error", refuse);
+    request.on("aborted", refuse);
   });
 }
 

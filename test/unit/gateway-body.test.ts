@@ -11,7 +11,6 @@ const HEAD =
 
 describe("the body of a client who hangs up", () => {
   let server: Server;
-  let request: IncomingMessage;
 
   beforeEach(async () => {
     server = createServer();
@@ -23,28 +22,28 @@ describe("the body of a client who hangs up", () => {
   async function send(text: string) {
     const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
     socket.write(text);
-    [request] = (await once(server, "request")) as [IncomingMessage];
-    return socket;
+    const [request] = (await once(server, "request")) as [IncomingMessage];
+    return { socket, request };
   }
 
   const isMalformed = (error: unknown): boolean => isPlatformError(error, "REQUEST_MALFORMED");
 
   it("is refused while it is waited for", async () => {
-    const socket = await send(HEAD);
+    const { socket, request } = await send(HEAD);
     const body = readBody(request);
     socket.destroy();
     await assert.rejects(body, isMalformed);
   });
 
   it("is refused when it is asked for afterwards, as after a look at the limits", async () => {
-    const socket = await send(HEAD);
+    const { socket, request } = await send(HEAD);
     socket.destroy();
     await new Promise((resolve) => request.on("close", resolve));
     await assert.rejects(readBody(request), isMalformed);
   });
 
   it("is read when it came before he did", async () => {
-    const socket = await send(`${HEAD}{}`);
+    const { socket, request } = await send(`${HEAD}{}`);
     const { value } = await readBody(request);
     socket.destroy();
     assert.deepEqual(value, {});

@@ -78,14 +78,10 @@ function reportOf(
 ): string {
   const without = (samples.get(OFF) ?? []).map((sample) => cpuOf(sample));
   const rows = [...samples].map(([{ name }, taken]) => {
-    const total = spreadOf(taken.map((sample) => cpuOf(sample)));
-    const ratio = ratioOf(
-      taken.map((sample) => cpuOf(sample)),
-      without,
-    );
+    const cpu = taken.map((sample) => cpuOf(sample));
     return [
       ...[name, figure(spreadOf(taken.map(({ perSecond }) => perSecond)).median)],
-      ...[withRange(total), withRange(ratio)],
+      ...[withRange(spreadOf(cpu)), withRange(ratioOf(cpu, without))],
       ...SHOWN.map((role) => figure(spreadOf(taken.map(({ cpuUs }) => cpuUs[role] ?? 0)).median)),
     ];
   });
