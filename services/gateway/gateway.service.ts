@@ -6,6 +6,7 @@ import ApiGateway from "moleculer-web";
 import { PlatformError } from "../contracts/errors.ts";
 import type { PlatformNode } from "../node.ts";
 import { type ApiHandler, type ApiRequest, createApiHandler } from "./api-handler.ts";
+import { createAnswerTally } from "./answer-tally.ts";
 import { createAuthenticate } from "./authenticate.ts";
 import { createClientAddress } from "./client-address.ts";
 import { createCallOptions } from "./call-options.ts";
@@ -29,7 +30,8 @@ import { nameRequest, REST_TRACING } from "./request-span.ts";
 import { createRootHandlers, rootMethods, serveDocsAssets } from "./root-routes.ts";
 import { allowedMethods, API_PREFIX, publicRoutes, type PublicRoute } from "./route-table.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
-import { createShedding, createShedEarly, type ShedEarly } from "./shedding.ts";
+import { type ShedEarly, wireShedEarly } from "./shed-early.ts";
+import { createShedding } from "./shedding.ts";
 import { createShelf } from "./shelf.ts";
 
 type Handle = (request: IncomingMessage, response: ServerResponse) => void;
@@ -52,7 +54,8 @@ export function wire(node: PlatformNode): ServiceSchema {
   const sessions = createSessions({ broker, clock, log });
   const routes = publicRoutes();
   const signatures = wireRequestSignatures(node, routes);
-  const sales = createSaleEntrance(node, sessions, signatures);
+  const tell = createAnswerTally({ metrics, log, isLogging: settings.LOG_REQUESTS });
+  const sales = createSaleEntrance(node, { sessions, signatures, tell });
   const shedding = createShedding(sales.load, metrics);
   const handler = createApiHandler({
     authenticate: createAuthenticate(node.tokens, sessions),
@@ -73,7 +76,7 @@ export function wire(node: PlatformNode): ServiceSchema {
     own: { ...ownActions(node), ...sales.own },
     noteAttempt: sales.noteAttempt,
   });
-  const shedEarly = createShedEarly(routes, shedding);
+  const shedEarly = wireShedEarly(node, { routes, shedding, tell });
   return createGatewayService({ node, routes, handler, sessions, sales, shedEarly });
 }
 
@@ -112,15 +115,12 @@ function createGatewayService(parts: GatewayParts): ServiceSchema {
     actions: { rest: { tracing: REST_TRACING }, ...sales.actions },
     methods: {
       createServer(this: GatewayService) {
-        this.server = createHttpServer((request, response) => {
-          this.httpHandler(request, response);
-        });
+        this.server = createHttpServer(this.httpHandler);
       },
       httpHandler(this: GatewayService, request: IncomingMessage, response: ServerResponse) {
-        if (sales.buy(request, response)) return;
+        if (sales.buy(request, response) || shedEarly(request, response)) return;
         observe(request, response);
         if (preflight(request, response) || sales.watch(request, response)) return;
-        if (shedEarly(request, response)) return;
         // Node drops the body of the answer to a HEAD by itself; the route is the GET's.
         if (request.method === "HEAD") request.method = "GET";
         if (state.isDraining) response.setHeader("Connection", "close");

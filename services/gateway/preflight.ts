@@ -15,7 +15,7 @@ export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 };
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
-export const REQUEST_ID_FORM = /^[A-Za-z0-9_-]{8,64}$/;
+const REQUEST_ID_FORM = /^[A-Za-z0-9_-]{8,64}$/;
 const CORS_MAX_AGE_S = "600";
 const EXPOSED_HEADERS =
   "X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, " +
@@ -32,9 +32,7 @@ export function createPreflight(
 ): Preflight {
   const corsOf = createCors(origins);
   return (request, response) => {
-    const given = request.headers["x-request-id"];
-    const isGood = typeof given === "string" && REQUEST_ID_FORM.test(given);
-    rememberRequestId(response, isGood ? given : randomUUID());
+    rememberRequestId(response, requestIdFor(request));
     for (const name in SECURITY_HEADERS) response.setHeader(name, SECURITY_HEADERS[name] ?? "");
     const { origin } = request.headers;
     if (origin !== undefined) setHeaders(response, corsOf(origin));
@@ -45,6 +43,12 @@ export function createPreflight(
     else refuse(request, response, { refusal, methods });
     return true;
   };
+}
+
+/** The id that the client gave, if it is of the right form, else a new one. */
+export function requestIdFor({ headers }: Pick<IncomingMessage, "headers">): string {
+  const given = headers["x-request-id"];
+  return typeof given === "string" && REQUEST_ID_FORM.test(given) ? given : randomUUID();
 }
 
 function answerOptions(

@@ -76,16 +76,28 @@ export function allowedMethods(routes: readonly PublicRoute[], path: string): re
   return methods.length === 0 ? [] : [...new Set(methods), "OPTIONS"];
 }
 
-/** The route of a request, as the router would find it; undefined when there is none. */
-export function routeAt(
-  routes: readonly PublicRoute[],
-  { method, url = "" }: Pick<IncomingMessage, "method" | "url">,
-): PublicRoute | undefined {
-  const path = url.split("?", 1)[0] ?? "";
-  if (!path.startsWith(API_PREFIX)) return undefined;
-  const parts = path.slice(API_PREFIX.length).split("/");
-  const asked = method === "HEAD" ? "GET" : method;
-  return routes.find(({ rest }) => rest.method === asked && matches(rest.path.split("/"), parts));
+/** Undefined when no route is the request's. */
+export type FindRoute = (
+  request: Pick<IncomingMessage, "method" | "url">,
+) => PublicRoute | undefined;
+
+/** Finds the route of a request as the router would. */
+export function createRouteFinder(routes: readonly PublicRoute[]): FindRoute {
+  const patterns = routes.map((route) => ({ route, words: route.rest.path.split("/") }));
+  const byShape = Map.groupBy(patterns, ({ route, words }) =>
+    shapeOf(route.rest.method, words.length),
+  );
+  return ({ method = "", url = "" }) => {
+    const path = url.split("?", 1)[0] ?? "";
+    if (!path.startsWith(API_PREFIX)) return undefined;
+    const parts = path.slice(API_PREFIX.length).split("/");
+    const candidates = byShape.get(shapeOf(method === "HEAD" ? "GET" : method, parts.length));
+    return candidates?.find(({ words }) => matches(words, parts))?.route;
+  };
+}
+
+function shapeOf(method: string, words: number): string {
+  return `${method} ${String(words)}`;
 }
 
 function matches(pattern: readonly string[], parts: readonly string[]): boolean {

@@ -5,16 +5,10 @@
 // Two signs of too much: requests that are under way at once (the services behind are slower than the arrivals), and
 // the lag of this process's own event loop. Each rank has its own measure of both; nobody is refused for the lag of
 // one late turn.
-//
-// What is refused is refused before the router: what moleculer-web makes of a request costs as much as a good part of
-// the answer, and an overloaded machine that spends it on refusals has it not for those it has taken.
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Metrics } from "../../mixins/metrics/metrics.ts";
 import { PlatformError } from "../contracts/errors.ts";
-import { sendError } from "./http-errors.ts";
-import { nameRoute } from "./request-span.ts";
-import { type PublicRoute, routeAt } from "./route-table.ts";
 import type { LoadGuard } from "./fast-lane/load-guard.ts";
+import type { PublicRoute } from "./route-table.ts";
 
 /** The first are refused first. */
 export type Rank = "browse" | "reserve" | "pay" | "callback";
@@ -81,28 +75,6 @@ export function createShedding(
         underWay -= 1;
       };
     },
-  };
-}
-
-/** Refuses a request that the router has not seen; false when it is to go on. */
-export type ShedEarly = (request: IncomingMessage, response: ServerResponse) => boolean;
-
-export function createShedEarly(
-  routes: readonly PublicRoute[],
-  shedding: Pick<Shedding, "isShort" | "refusalOf">,
-): ShedEarly {
-  return (request, response) => {
-    if (!shedding.isShort()) return false;
-    const route = routeAt(routes, request);
-    if (route === undefined) return false;
-    const refusal = shedding.refusalOf(rankOf(route));
-    if (refusal === undefined) return false;
-    nameRoute(response, route.label);
-    // After this turn a body that came with its head has been read, and the connection can stay.
-    setImmediate(() => {
-      sendError(request, response, refusal);
-    });
-    return true;
   };
 }
 

@@ -1,18 +1,26 @@
 // A gateway with too much to do refuses browsing first and callbacks of payment providers never.
 import assert from "node:assert/strict";
-import { Agent, createServer, request as sendRequest, type Server } from "node:http";
+import {
+  Agent,
+  createServer,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  request as sendRequest,
+  type Server,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { isPlatformError } from "../../services/contracts/errors.ts";
-import { publicRoutes, routeAt } from "../../services/gateway/route-table.ts";
-import {
-  createShedding,
-  createShedEarly,
-  type Rank,
-  rankOf,
-} from "../../services/gateway/shedding.ts";
+import type { QuickAnswer } from "../../services/gateway/answer-tally.ts";
+import { SECURITY_HEADERS } from "../../services/gateway/preflight.ts";
+import { createRouteFinder, publicRoutes } from "../../services/gateway/route-table.ts";
+import { createShedEarly } from "../../services/gateway/shed-early.ts";
+import { createShedding, type Rank, rankOf } from "../../services/gateway/shedding.ts";
+import { systemClock } from "../../services/kernel/clock.ts";
 
 const RANKS: readonly Rank[] = ["browse", "reserve", "pay", "callback"];
 const MANY = 5_000;
+/** A body that begins and does not end. */
+const UNFINISHED = "{ …";
 
 function busyGateway(lag = 0) {
   const refused: string[] = [];
@@ -87,7 +95,14 @@ describe("a gateway with too much to do", () => {
 
 describe("a request that is refused before the router", () => {
   const { shedding } = busyGateway();
-  const shedEarly = createShedEarly(publicRoutes(), shedding);
+  const told: QuickAnswer[] = [];
+  const shedEarly = createShedEarly({
+    findRoute: createRouteFinder(publicRoutes()),
+    shedding,
+    clock: systemClock,
+    corsOf: (origin) => ["Access-Control-Allow-Origin", origin],
+    tell: (answer) => void told.push(answer),
+  });
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   let server: Server;
   const leave: (() => void)[] = [];
@@ -107,23 +122,30 @@ describe("a request that is refused before the router", () => {
     server.close();
   });
 
-  async function send(method: string, path: string, body = "") {
+  interface Sent {
+    readonly status: number;
+    readonly text: string;
+    readonly port: number;
+    readonly headers: IncomingHttpHeaders;
+  }
+
+  async function send(method: string, path: string, body = "", given: OutgoingHttpHeaders = {}) {
     const { port } = server.address() as AddressInfo;
-    return await new Promise<{ status: number; text: string; port: number; retry: string }>(
-      (resolve, reject) => {
-        const sent = sendRequest({ host: "127.0.0.1", port, method, path, agent }, (answer) => {
-          const { statusCode: status = 0, headers, socket } = answer;
-          const from = socket.localPort ?? 0;
-          let text = "";
-          answer.setEncoding("utf8").on("data", (part: string) => (text += part));
-          answer.on("end", () => {
-            resolve({ status, text, port: from, retry: headers["retry-after"] ?? "" });
-          });
+    const to = { host: "127.0.0.1", port, method, path, agent, headers: given };
+    return await new Promise<Sent>((resolve, reject) => {
+      const sent = sendRequest(to, (answer) => {
+        const { statusCode: status = 0, headers, socket } = answer;
+        const from = socket.localPort ?? 0;
+        let text = "";
+        answer.setEncoding("utf8").on("data", (part: string) => (text += part));
+        answer.on("end", () => {
+          resolve({ status, text, port: from, headers });
         });
-        sent.on("error", reject);
-        sent.end(body);
-      },
-    );
+      });
+      sent.on("error", reject);
+      if (body === UNFINISHED) sent.write("{");
+      else sent.end(body);
+    });
   }
 
   it("is answered in the envelope, told when to come back, and keeps its connection", async () => {
@@ -131,8 +153,30 @@ describe("a request that is refused before the router", () => {
     const second = await send("GET", "/api/v1/products?limit=5");
     assert.deepEqual([first.status, second.status], [503, 503]);
     assert.equal((JSON.parse(first.text) as { error: string }).error, "OVERLOADED");
-    assert.match(first.retry, /^[1-9]/);
+    assert.match(first.headers["retry-after"] ?? "", /^[1-9]/);
     assert.equal(first.port, second.port);
+  });
+
+  it("carries what every answer carries, and is told of", async () => {
+    told.length = 0;
+    const origin = "https://shop.example";
+    const given = { "x-request-id": "a-client-of-ours", origin };
+    const { headers, text } = await send("POST", "/api/v1/orders", "{}", given);
+    assert.equal(headers["x-request-id"], given["x-request-id"]);
+    assert.equal((JSON.parse(text) as { request_id: string }).request_id, given["x-request-id"]);
+    assert.equal(headers["access-control-allow-origin"], origin);
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) {
+      assert.equal(headers[name.toLowerCase()], value, name);
+    }
+    assert.deepEqual(
+      told.map(({ method, route, status, requestId }) => ({ method, route, status, requestId })),
+      [{ method: "POST", route: "POST /orders", status: 503, requestId: given["x-request-id"] }],
+    );
+  });
+
+  it("loses its connection when its body has not come", async () => {
+    const refused = await send("POST", "/api/v1/orders", UNFINISHED);
+    assert.deepEqual([refused.status, refused.headers.connection], [503, "close"]);
   });
 
   it("is no payment, no callback, and nothing that no route knows", async () => {
@@ -151,9 +195,10 @@ describe("a request that is refused before the router", () => {
 describe("the route of a request", () => {
   it("is found for each of them by any values of its parameters", () => {
     const routes = publicRoutes();
+    const findRoute = createRouteFinder(routes);
     for (const { label, rest } of routes) {
       const url = `/api/v1${rest.path.replaceAll(/:\w+/g, "17")}?x=1`;
-      const found = routeAt(routes, { method: rest.method, url });
+      const found = findRoute({ method: rest.method, url });
       assert.ok(found !== undefined, label);
       assert.equal(found.label, label);
     }

@@ -9,7 +9,6 @@
 //
 // The limits of this route are each node's own: no round trip stands between a buyer and the gate.
 // A buyer who spreads his requests over n gateways can send n times as many; he still gets one unit.
-import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AccessTokens, Principal } from "../../../mixins/auth/tokens.ts";
 import type { PurchasePasses } from "../../../mixins/auth/purchase-passes.ts";
@@ -18,7 +17,7 @@ import type { SaleSnapshot } from "../../contracts/seckill.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import type { ClientAddress } from "../client-address.ts";
 import { createLocalGcra, type LocalGcra } from "../local-gcra.ts";
-import { REQUEST_ID_FORM } from "../preflight.ts";
+import { requestIdFor } from "../preflight.ts";
 import { BURST_FACTOR } from "../rate-limit.ts";
 import type { Sessions } from "../sessions.ts";
 import { type Admissions } from "./admissions.ts";
@@ -98,15 +97,12 @@ class SaleLane implements FastLane {
     const saleId = saleToBuyFrom(request);
     const sale = saleId === undefined ? undefined : this.#parts.snapshots.find(saleId);
     if (sale === undefined || this.#parts.isTraced(request)) return false;
-    const { headers } = request;
-    const given = headers["x-request-id"];
-    const isGood = typeof given === "string" && REQUEST_ID_FORM.test(given);
     const visit: Visit = {
       sale,
-      requestId: isGood ? given : randomUUID(),
+      requestId: requestIdFor(request),
       arrivedMs: this.#parts.clock.monotonic(),
       response,
-      origin: headers.origin,
+      origin: request.headers.origin,
       userId: undefined,
     };
     const refused = this.#refusalOf(request, visit);

@@ -5,6 +5,7 @@ import type { PlatformNode } from "../../node.ts";
 import { createPurchasePasses } from "../../../mixins/auth/purchase-passes.ts";
 import { parseTraceparent } from "../../../mixins/tracing/traceparent.ts";
 import { call } from "../../contracts/actions.ts";
+import type { TellAnswer } from "../answer-tally.ts";
 import { createClientAddress } from "../client-address.ts";
 import { createCors } from "../preflight.ts";
 import type { Sessions } from "../sessions.ts";
@@ -15,9 +16,6 @@ import { createLoadGuard, type LoadGuard } from "./load-guard.ts";
 import { createFigureBook, type FigureBook } from "./sale-figures.ts";
 import { createSaleSnapshots } from "./sale-snapshots.ts";
 import { createSoldOutMarks } from "./sold-out-marks.ts";
-
-/** One answer in this many is measured for the histogram; the live view counts all. */
-const MEASURED_SHARE = 16;
 
 export interface WiredLane extends FastLane {
   readonly figures: FigureBook;
@@ -30,7 +28,11 @@ export interface WiredLane extends FastLane {
   onAnswer(listener: (answered: Answered) => void): void;
 }
 
-export function wireFastLane(node: PlatformNode, sessions: Sessions): WiredLane {
+export function wireFastLane(
+  node: PlatformNode,
+  sessions: Sessions,
+  tellAnswer: TellAnswer,
+): WiredLane {
   const { broker, clock, log, settings, metrics } = node;
   const fetch = async () => (await call(broker, "seckill.snapshots", {})).items;
   const snapshots = createSaleSnapshots({ fetch, clock, log });
@@ -41,7 +43,7 @@ export function wireFastLane(node: PlatformNode, sessions: Sessions): WiredLane 
   });
   const load = createLoadGuard();
   const figures = createFigureBook();
-  const tell = createTeller(node, figures);
+  const tell = createTeller(node, figures, tellAnswer);
   const listeners: ((answered: Answered) => void)[] = [];
   const { JWT_SECRET: current, JWT_PREVIOUS_SECRET: previous } = settings;
   const lane = createFastLane({
@@ -116,39 +118,19 @@ function portOf({ broker }: PlatformNode): AdmissionPort {
   };
 }
 
-/** Counts in plain numbers; the metrics take them over when they are collected. */
-function createTeller({ metrics, settings, log }: PlatformNode, figures: FigureBook) {
+/** Counts outcomes in plain numbers; the metrics take them over when they are collected. */
+function createTeller({ metrics }: PlatformNode, figures: FigureBook, tellAnswer: TellAnswer) {
   const outcomes = new Map<string, number>();
-  const statuses = new Map<number, number>();
-  let answers = 0;
   metrics.onCollect(() => {
     for (const [outcome, count] of outcomes) {
       metrics.increment("app_seckill_answers_total", { outcome }, count);
     }
-    for (const [status, count] of statuses) {
-      metrics.increment("app_http_requests_total", { route: BUY_ROUTE, status }, count);
-    }
     outcomes.clear();
-    statuses.clear();
   });
   return ({ saleId, userId, requestId, answer, status, durationMs }: Answered): void => {
     const outcome = answer.kind === "refused" ? answer.slug : answer.kind;
     figures.count(saleId, outcome, durationMs);
     outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
-    statuses.set(status, (statuses.get(status) ?? 0) + 1);
-    answers += 1;
-    if (answers % MEASURED_SHARE === 0) {
-      metrics.observe("app_http_request_duration_ms", { route: BUY_ROUTE }, durationMs);
-    }
-    if (!settings.LOG_REQUESTS) return;
-    const fields = {
-      request_id: requestId,
-      user_id: userId,
-      method: "POST",
-      route: BUY_ROUTE,
-      status,
-      duration_ms: Math.round(durationMs),
-    };
-    log.info(fields, "request");
+    tellAnswer({ method: "POST", route: BUY_ROUTE, status, requestId, userId, durationMs });
   };
 }

@@ -6,6 +6,7 @@ import { call } from "../../contracts/actions.ts";
 import { PlatformError } from "../../contracts/errors.ts";
 import { SALE_HINT_EVENT, type SaleHint } from "../../contracts/seckill.ts";
 import type { PlatformNode } from "../../node.ts";
+import type { TellAnswer } from "../answer-tally.ts";
 import { createAuthenticate } from "../authenticate.ts";
 import {
   attemptActions,
@@ -51,13 +52,18 @@ export interface SaleEntrance {
   stop(): void;
 }
 
+export interface EntranceParts {
+  readonly sessions: Sessions;
+  readonly signatures: Pick<RequestSignatures, "isRequired">;
+  readonly tell: TellAnswer;
+}
+
 export function createSaleEntrance(
   node: PlatformNode,
-  sessions: Sessions,
-  signatures: Pick<RequestSignatures, "isRequired">,
+  { sessions, signatures, tell }: EntranceParts,
 ): SaleEntrance {
   const isSigned = signatures.isRequired(BUY_ROUTE);
-  const lane = wireFastLane(node, sessions);
+  const lane = wireFastLane(node, sessions, tell);
   const exchange = createFigureExchange(node.broker, lane.figures);
   const streams = createSaleEvents(node, createAuthenticate(node.tokens, sessions), exchange);
   const attempts = createAttemptMemory(node.clock);
