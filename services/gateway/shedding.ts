@@ -35,6 +35,10 @@ const RANK_BY_ACTION: Readonly<Record<string, Rank>> = {
   "order.payByPayment": "pay",
   "payment.simulate": "pay",
   "payment.get": "pay",
+  // Whoever looks at an order of his has units held for him, and a deadline to pay them by.
+  "order.get": "pay",
+  // A buyer who was told to wait learns by it what he has got.
+  "seckill.mine": "reserve",
 };
 
 /** One for all: what a new error keeps of its stack would be a quarter of what a refusal costs. */

@@ -85,7 +85,8 @@ describe("a gateway with too much to do", () => {
     for (const action of ["order.pay", "order.payByPayment", "payment.simulate"]) {
       assert.equal(ranks.get(action), "pay", action);
     }
-    for (const action of ["order.place", "order.cancel", "seckill.buy"]) {
+    assert.equal(ranks.get("order.get"), "pay", "what is about to be paid");
+    for (const action of ["order.place", "order.cancel", "seckill.buy", "seckill.mine"]) {
       assert.equal(ranks.get(action), "reserve", action);
     }
     assert.equal(ranks.get("product.list"), "browse");
