@@ -1,18 +1,19 @@
 // Refuses work that could only be answered late: when the event loop lags, or when too many buyers
 // wait already. A refusal costs microseconds, a time-out costs the buyer seconds.
-import { monitorEventLoopDelay } from "node:perf_hooks";
+//
+// The lag is how late a timer comes. Node's own histogram of it does not do: it drops the first turn after every
+// reset, and in an event loop that has one or two turns per reading, that is all of them.
 
-const RESOLUTION_MS = 10;
-const READ_INTERVAL_MS = 100;
-/** Half of the turns of the last reading took longer than this. */
+const SAMPLE_INTERVAL_MS = 10;
+/** The lag is the median of so many turns: nobody is refused for a few that were late. */
+const SAMPLES = 9;
 const LAG_MAX_MS = 200;
 /** Buyers of this node that may wait for their answers at once. */
 const WAITING_MAX = 8_192;
-const NS_PER_MS = 1_000_000;
 
 export interface LoadGuard {
   isOverloaded(): boolean;
-  /** The event loop's lag at the last reading, as a multiple of the one that is too much. */
+  /** The event loop's lag, as a multiple of the one that is too much. */
   lagShare(): number;
   enter(): void;
   leave(): void;
@@ -29,13 +30,13 @@ export function createLoadGuard(
   { lagMaxMs, waitingMax }: LoadGuardLimits = { lagMaxMs: LAG_MAX_MS, waitingMax: WAITING_MAX },
 ): LoadGuard {
   let waiting = 0;
-  let lagShare = 0;
-  let delay: ReturnType<typeof monitorEventLoopDelay> | undefined;
+  const lag = createLagWindow();
   let timer: NodeJS.Timeout | undefined;
+  const lagShare = (): number => lag.medianMs() / lagMaxMs;
 
   return {
-    isOverloaded: () => lagShare > 1 || waiting >= waitingMax,
-    lagShare: () => lagShare,
+    isOverloaded: () => lagShare() > 1 || waiting >= waitingMax,
+    lagShare,
     enter() {
       waiting += 1;
     },
@@ -43,17 +44,36 @@ export function createLoadGuard(
       waiting -= 1;
     },
     start() {
-      const histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-      delay = histogram;
-      histogram.enable();
+      let lastMs = performance.now();
       timer = setInterval(() => {
-        lagShare = histogram.percentile(50) / NS_PER_MS / (lagMaxMs + RESOLUTION_MS);
-        histogram.reset();
-      }, READ_INTERVAL_MS);
+        const nowMs = performance.now();
+        lag.note(Math.max(0, nowMs - lastMs - SAMPLE_INTERVAL_MS));
+        lastMs = nowMs;
+      }, SAMPLE_INTERVAL_MS);
     },
     stop() {
       clearInterval(timer);
-      delay?.disable();
     },
+  };
+}
+
+export interface LagWindow {
+  /** @param lateMs by how much a turn was late. */
+  note(lateMs: number): void;
+  /** Of the last turns. */
+  medianMs(): number;
+}
+
+export function createLagWindow(): LagWindow {
+  const turns = new Float64Array(SAMPLES);
+  let next = 0;
+  let median = 0;
+  return {
+    note(lateMs) {
+      turns[next] = lateMs;
+      next = (next + 1) % SAMPLES;
+      median = turns.toSorted()[SAMPLES >> 1] ?? 0;
+    },
+    medianMs: () => median,
   };
 }
