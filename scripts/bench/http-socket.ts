@@ -3,6 +3,8 @@
 import { connect, type Socket } from "node:net";
 
 const ANSWER_TIMEOUT_MS = 10_000;
+/** Less than a server of ours keeps an idle connection: what is sent just as it closes one is never answered. */
+const IDLE_MAX_MS = 5_000;
 const HEAD_END = "\r\n\r\n";
 const CHUNKED_END = "\r\n0\r\n\r\n";
 const LENGTH = /\r\ncontent-length: *(\d+)/i;
@@ -26,6 +28,7 @@ export class HttpSocket {
   #socket: Socket | undefined;
   #received = "";
   #waiting: Waiting | undefined;
+  #usedMs = 0;
 
   /**
    * @param url asked for whenever a connection is opened.
@@ -39,6 +42,8 @@ export class HttpSocket {
   /** One request at a time. Latin-1 text or bytes; the answer's body must be ASCII. */
   send(request: string | Buffer): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
+      const isStale = performance.now() - this.#usedMs > IDLE_MAX_MS;
+      if (isStale) this.close();
       this.#waiting = { resolve, reject };
       const socket = (this.#socket ??= this.#open());
       socket.write(request, "latin1");
@@ -46,7 +51,10 @@ export class HttpSocket {
   }
 
   close(): void {
-    this.#socket?.destroy();
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    this.#fail(socket, new Error("the connection was closed"));
+    socket.destroy();
   }
 
   #open(): Socket {
@@ -58,15 +66,15 @@ export class HttpSocket {
     socket.setEncoding("latin1");
     socket.on("data", (text) => this.#receive(String(text)));
     socket.on("timeout", () => socket.destroy(new Error("no answer in time")));
-    socket.on("error", (error) => this.#fail(error));
-    socket.on("close", () => {
-      this.#socket = undefined;
-      this.#fail(new Error("the connection was closed"));
-    });
+    socket.on("error", (error) => this.#fail(socket, error));
+    socket.on("close", () => this.#fail(socket, new Error("the connection was closed")));
     return socket;
   }
 
-  #fail(error: Error): void {
+  #fail(socket: Socket, error: Error): void {
+    // One that was given up is nobody's any more.
+    if (this.#socket !== socket) return;
+    this.#socket = undefined;
     this.#received = "";
     const waiting = this.#waiting;
     this.#waiting = undefined;
@@ -78,6 +86,7 @@ export class HttpSocket {
     const answer = parseAnswer(this.#received);
     if (answer === undefined) return;
     this.#received = "";
+    this.#usedMs = performance.now();
     const waiting = this.#waiting;
     this.#waiting = undefined;
     waiting?.resolve(answer);
