@@ -8,6 +8,7 @@ import { Connections } from "../../scripts/demo/connections.ts";
 import { openLoop, timed, type Timed } from "./open-loop.ts";
 
 const S_MS = 1_000;
+const US_PER_MS = 1_000;
 const SOCKETS_MAX = 4_096;
 /** Buyers who order again as soon as they are answered; the first level only warms up. */
 const PEAK_LEVELS = [64, 64, 128, 256] as const;
@@ -23,6 +24,8 @@ interface FloodParams {
 }
 
 interface Flooding extends FloodParams {
+  /** Connections that are open when it begins; others are opened when they are needed. */
+  readonly standing: number;
   readonly perSecond: number;
   readonly ms: number;
 }
@@ -35,32 +38,45 @@ export interface Flooded {
   readonly refused: number;
   readonly refusedWithoutRetryAfter: number;
   readonly refusedP50Ms: number;
+  /** What the flood itself took of the machine that it shares with the shop. */
+  readonly generatorCores: number;
   /** How many came to what else, by status; `late` were placed too late, `none` never answered. */
   readonly others: Readonly<Record<string, number>>;
 }
 
+/** Stands for the idempotency key in a prepared request: what the flood costs, the shop has not. */
+const KEY_MARK = "{key}";
+
 class Orders {
-  readonly #params: FloodParams;
   readonly #connections: Connections;
+  /** What comes before and after the key, by customer. */
+  readonly #prepared: readonly (readonly string[])[];
   #turn = 0;
 
-  constructor(params: FloodParams) {
-    this.#params = params;
-    this.#connections = new Connections({ url: params.url, sockets: SOCKETS_MAX });
+  constructor({ url, skuId, tokens }: FloodParams) {
+    this.#connections = new Connections({ url, sockets: SOCKETS_MAX });
+    this.#prepared = tokens.map((token, turn) =>
+      requestText({
+        method: "POST",
+        path: "/api/v1/orders",
+        token,
+        address: `10.9.${String(turn >> 8)}.${String(turn & 0xff)}`,
+        key: KEY_MARK,
+        body: { items: [{ sku_id: skuId, quantity: 1 }] },
+      }).split(KEY_MARK),
+    );
   }
 
   async place(): Promise<HttpAnswer> {
-    const { skuId, tokens } = this.#params;
-    this.#turn = (this.#turn + 1) % tokens.length;
-    const request = requestText({
-      method: "POST",
-      path: "/api/v1/orders",
-      token: tokens[this.#turn] ?? "",
-      address: `10.9.${String(this.#turn >> 8)}.${String(this.#turn & 0xff)}`,
-      key: randomUUID(),
-      body: { items: [{ sku_id: skuId, quantity: 1 }] },
-    });
-    return await this.#connections.send(request);
+    this.#turn = (this.#turn + 1) % this.#prepared.length;
+    const [before = "", after = ""] = this.#prepared[this.#turn] ?? [];
+    return await this.#connections.send(before + randomUUID() + after);
+  }
+
+  async arrive(count: number): Promise<void> {
+    const request = requestText({ method: "GET", path: "/livez", address: "10.9.0.1" });
+    const asked = Array.from({ length: count }, () => this.#connections.send(request));
+    await Promise.all(asked);
   }
 
   close(): void {
@@ -90,9 +106,12 @@ async function peak(params: FloodParams): Promise<number> {
 }
 
 /** So many orders per second whatever is answered. */
-async function flood({ perSecond, ms, ...params }: Flooding): Promise<Flooded> {
+async function flood({ perSecond, ms, standing, ...params }: Flooding): Promise<Flooded> {
   const orders = new Orders(params);
+  await orders.arrive(standing);
+  const before = process.cpuUsage();
   const answers = await openLoop({ perSecond, ms }, () => orders.place());
+  const { user, system } = process.cpuUsage(before);
   orders.close();
   const refused = answers.filter(({ answer }) => answer?.status === 503);
   const refusedMs = refused.map(({ tookMs }) => tookMs).sort((left, right) => left - right);
@@ -104,6 +123,7 @@ async function flood({ perSecond, ms, ...params }: Flooding): Promise<Flooded> {
     refusedWithoutRetryAfter: refused.filter(({ answer }) => !RETRY_AFTER.test(answer?.head ?? ""))
       .length,
     refusedP50Ms: refusedMs[Math.floor(refusedMs.length / 2)] ?? 0,
+    generatorCores: (user + system) / US_PER_MS / ms,
     others: countOthers(answers.filter((one) => !isGood(one) && one.answer?.status !== 503)),
   };
 }

@@ -38,6 +38,8 @@ export type RoleName = (typeof ROLE_NAMES)[number];
 export type LinkName = ServerKind | "provider" | "callbacks";
 
 export interface RigOptions {
+  /** The platform reaches its servers without links: it is only loaded, and a link takes its share of the machine. */
+  readonly isDirect?: boolean;
   /** Settings of every node. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Sizes in MB of disks that servers' data are put on, each its own; needs the right to mount. */
@@ -91,7 +93,11 @@ export class Rig {
     };
   }
 
-  static async start({ settings = {}, disksMb = {} }: RigOptions = {}): Promise<Rig> {
+  static async start({
+    settings = {},
+    disksMb = {},
+    isDirect = false,
+  }: RigOptions = {}): Promise<Rig> {
     const servers = await startThrowAwayServers((dataDir) => {
       mountDisks(dataFolderAt(dataDir), disksMb);
     });
@@ -104,9 +110,9 @@ export class Rig {
     };
     const shop = await startShop({
       environment: {
-        MYSQL_URL: links.mysql.url,
-        REDIS_URL: links.redis.url,
-        NATS_URL: links.nats.url,
+        MYSQL_URL: isDirect ? servers.mysqlUrl : links.mysql.url,
+        REDIS_URL: isDirect ? servers.redisUrl : links.redis.url,
+        NATS_URL: isDirect ? servers.natsUrl : links.nats.url,
         PROVIDER_URL: links.provider.url.replace(/\/$/, ""),
         PUBLIC_URL: links.callbacks.url.replace(/\/$/, ""),
         ORDER_PAYMENT_WINDOW_MS: String(PAYMENT_WINDOW_MS),

@@ -2,6 +2,7 @@
 // come back, and hears of every payment.
 import { connect, type Socket } from "node:net";
 import { BenchChild } from "../../../scripts/bench/child-process.ts";
+import { spreadOf } from "../../../scripts/bench/statistics.ts";
 import { API } from "../../support/shop.ts";
 import type { Payment } from "../../../services/contracts/payment.ts";
 import { type Cell, type Scene, unless } from "../cell.ts";
@@ -12,9 +13,11 @@ const S_MS = 1_000;
 const OVERLOAD_MS = 6_000;
 const OVERLOAD_FACTOR = 3;
 const CUSTOMERS = 400;
-const CALLBACKS = 60;
-/** Of the peak that was measured before, in the same run. */
-const GOODPUT_SHARE_MIN = 0.9;
+const ROUNDS = 3;
+/** In each round. */
+const CALLBACKS = 20;
+/** More than are ever under way while who is refused is refused at once. */
+const STANDING = 2_048;
 const SLOW_SOCKETS = 1_500;
 const ABUSER_RPS = 300;
 const ABUSE_MS = 5_000;
@@ -39,55 +42,91 @@ async function callBack(scene: Scene, count: number, ms: number): Promise<() => 
   };
 }
 
-function overload(): Cell {
-  let callbacksTaken = 0;
-  let share = 0;
-  let refusedBadly = 0;
+interface Overload extends Pick<Cell, "id" | "title"> {
+  /** Connections that are open when the flood begins. */
+  readonly standing: number;
+  /** Of the orders that the platform can place, how many are to be placed in time; 0 without. */
+  readonly goodputMin?: number;
+}
+
+interface Round {
+  /** Orders per second, before the flood. */
+  readonly peak: number;
+  readonly flooded: Flooded;
+  readonly callbacksTaken: number;
+}
+
+async function floodRound(
+  scene: Scene,
+  tokens: readonly string[],
+  standing: number,
+): Promise<Round> {
+  const callBackAll = await callBack(scene, CALLBACKS, OVERLOAD_MS);
+  const { shop } = scene.rig;
+  const params = { url: shop.url, skuId: scene.goods.plentySkus[0] ?? "", tokens };
+  const child = new BenchChild("../../test/chaos/flood.ts");
+  const peak = (await child.ask("peak", params)) as number;
+  const flooding = { ...params, perSecond: peak * OVERLOAD_FACTOR, ms: OVERLOAD_MS, standing };
+  const [flooded, callbacksTaken] = await Promise.all([
+    child.ask("flood", flooding) as Promise<Flooded>,
+    callBackAll(),
+  ]);
+  child.end();
+  return { peak, flooded, callbacksTaken };
+}
+
+function shareOf({ peak, flooded }: Round): number {
+  return flooded.good / (OVERLOAD_MS / S_MS) / peak;
+}
+
+function figuresOf(rounds: readonly Round[]): Scene["figures"] {
+  const each = (of: (round: Round) => number | string) => rounds.map(of).join(", ");
+  const taken = sum(rounds, ({ callbacksTaken }) => callbacksTaken);
   return {
-    id: "L1a",
-    title: "Three times the orders it can take",
+    peak_orders_per_s: each(({ peak }) => Math.round(peak)),
+    goodput_share_of_peak: each((round) => shareOf(round).toFixed(2)),
+    refused_p50_ms: each(({ flooded }) => Math.round(flooded.refusedP50Ms)),
+    others: each(({ flooded }) => JSON.stringify(flooded.others)),
+    sent: sum(rounds, ({ flooded }) => flooded.sent),
+    refused: sum(rounds, ({ flooded }) => flooded.refused),
+    generator_cores: each(({ flooded }) => flooded.generatorCores.toFixed(2)),
+    callbacks_taken: `${String(taken)} of ${String(rounds.length * CALLBACKS)}`,
+  };
+}
+
+function sum(rounds: readonly Round[], of: (round: Round) => number): number {
+  return rounds.reduce((total, round) => total + of(round), 0);
+}
+
+function brokenBy(rounds: readonly Round[], goodputMin: number): readonly string[] {
+  const share = spreadOf(rounds.map(shareOf)).median;
+  const missed = sum(rounds, ({ callbacksTaken }) => CALLBACKS - callbacksTaken);
+  const mute = sum(rounds, ({ flooded }) => flooded.refusedWithoutRetryAfter);
+  const unanswered = sum(rounds, ({ flooded }) => flooded.others["none"] ?? 0);
+  return [
+    ...unless(share >= goodputMin, `goodput fell to ${share.toFixed(2)} of the peak`),
+    ...unless(missed === 0, `${String(missed)} callbacks were not taken`),
+    ...unless(mute === 0, `${String(mute)} refusals did not say when to come back`),
+    ...unless(unanswered === 0, `${String(unanswered)} were never answered`),
+  ];
+}
+
+/** Peak and flood alternate: what else the machine does meanwhile changes by more than a tenth. */
+function overload({ id, title, standing, goodputMin = 0 }: Overload): Cell {
+  const rounds: Round[] = [];
+  return {
+    ...{ id, title },
     rates: { orders: 2, buyers: 2, browsers: 2 },
     kind: "overload",
-    rig: { settings: { ORDER_PAYMENT_WINDOW_MS: "60000" } },
+    rig: { isDirect: true, settings: { ORDER_PAYMENT_WINDOW_MS: "60000" } },
     inject: async (scene) => {
-      const { shop } = scene.rig;
-      const callBackAll = await callBack(scene, CALLBACKS, OVERLOAD_MS);
-      const buyers = await shop.madeUpCustomers(CUSTOMERS);
+      const buyers = await scene.rig.shop.madeUpCustomers(CUSTOMERS);
       const tokens = buyers.map(({ token = "" }) => token);
-      const params = { url: shop.url, skuId: scene.goods.plentySkus[0] ?? "", tokens };
-      const child = new BenchChild("../../test/chaos/flood.ts");
-      const peak = (await child.ask("peak", params)) as number;
-      const flooding = { ...params, perSecond: peak * OVERLOAD_FACTOR, ms: OVERLOAD_MS };
-      const [flooded, taken] = await Promise.all([
-        child.ask("flood", flooding) as Promise<Flooded>,
-        callBackAll(),
-      ]);
-      child.end();
-      callbacksTaken = taken;
-      refusedBadly = flooded.refusedWithoutRetryAfter;
-      const goodput = flooded.good / (OVERLOAD_MS / S_MS);
-      share = goodput / peak;
-      Object.assign(scene.figures, {
-        peak_orders_per_s: Math.round(peak),
-        goodput_orders_per_s: Math.round(goodput),
-        goodput_share_of_peak: Number(share.toFixed(2)),
-        ...{ sent: flooded.sent, refused: flooded.refused },
-        others: JSON.stringify(flooded.others),
-        refused_p50_ms: Math.round(flooded.refusedP50Ms),
-        callbacks_taken: `${String(taken)} of ${String(CALLBACKS)}`,
-      });
+      rounds.length = 0;
+      while (rounds.length < ROUNDS) rounds.push(await floodRound(scene, tokens, standing));
+      Object.assign(scene.figures, figuresOf(rounds));
     },
-    expect: () => [
-      ...unless(share >= GOODPUT_SHARE_MIN, `goodput fell to ${share.toFixed(2)} of the peak`),
-      ...unless(
-        callbacksTaken === CALLBACKS,
-        `${String(callbacksTaken)} callbacks of ${String(CALLBACKS)} were taken`,
-      ),
-      ...unless(
-        refusedBadly === 0,
-        `${String(refusedBadly)} refusals did not say when to come back`,
-      ),
-    ],
+    expect: () => brokenBy(rounds, goodputMin),
   };
 }
 
@@ -129,7 +168,15 @@ function abuse(): Cell {
 }
 
 export const OVERLOAD_CELLS: readonly Cell[] = [
-  overload(),
+  overload({
+    ...{ id: "L1a", title: "Three times the orders it can take" },
+    ...{ standing: STANDING, goodputMin: 0.9 },
+  }),
+  // Node lets in one connection per turn of its event loop (ADR 14): what is placed may be late.
+  overload({
+    ...{ id: "L1d", title: "The same, and no connection is open when it begins" },
+    standing: 0,
+  }),
   {
     id: "L1b",
     title: `${String(SLOW_SOCKETS)} clients that never finish their requests`,
