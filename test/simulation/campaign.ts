@@ -1,5 +1,5 @@
 // Which schedules a campaign runs: every single fault at every boundary of every scenario, then pairs of
-// them, then seeded walks in which anything may happen anywhere. A schedule is known by a short text,
+// them (some, or all), then seeded walks in which anything may happen anywhere. A schedule is known by a short text,
 // from which it can be repeated.
 import {
   type Fault,
@@ -102,6 +102,40 @@ export async function schedulesOf({
     schedules.push({ scenario, seed: seed + index, planned: undefined });
   }
   return schedules;
+}
+
+export interface PairOptions extends Omit<CampaignOptions, "count"> {
+  /** Of how many processes that share the work this is which, from 1. */
+  readonly shard: number;
+  readonly shards: number;
+}
+
+/**
+ * Every single fault, and after each of them every fault at every boundary that such a schedule meets afterwards: what
+ * follows a first fault has its own order, so it is run to be known.
+ */
+export async function* allPairs({
+  seed,
+  only,
+  shard,
+  shards,
+}: PairOptions): AsyncGenerator<ScheduleId> {
+  for (const { name } of SCENARIOS.filter(({ name }) => name === (only ?? name))) {
+    const singles = await singlesOf(name, seed);
+    for (const single of singles.filter((_, index) => index % shards === shard - 1)) {
+      yield single;
+      yield* pairsAfter(single, (await run(single)).plan.met);
+    }
+  }
+}
+
+function* pairsAfter(single: ScheduleId, met: FaultPlan["met"]): Generator<ScheduleId> {
+  const [first] = single.planned!;
+  for (let boundary = first!.boundary + 1; boundary < met.length; boundary += 1) {
+    for (const fault of met[boundary]!.faults) {
+      yield { ...single, planned: [first!, { boundary, fault }] };
+    }
+  }
 }
 
 /** Worlds share this thread's clocks: one after the other. */

@@ -1,13 +1,16 @@
 // Runs schedules of the simulated platform from the command line.
 //
 //   npm run simulate -- [--schedules 10000] [--seed 1] [--shard 1/2] [--only admit] [--first]
+//   npm run simulate -- --pairs [--only refund] [--shard 1/2]     every pair of faults: 620,000 schedules
 //   npm run simulate -- --replay admit:1:crash_after@17     prints what happened
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { idOf, run, type ScheduleId, schedulesOf, textOf } from "./campaign.ts";
+import { allPairs, idOf, run, type ScheduleId, schedulesOf, textOf } from "./campaign.ts";
 
 const SCHEDULES = 10_000;
 const SHOWN_MAX = 10;
+/** Of a long campaign, a line is shown after so many schedules. */
+const PROGRESS_SCHEDULES = 10_000;
 /** Errors are thrown by the million; a schedule that is replayed has all their frames. */
 const STACK_FRAMES = 3;
 
@@ -21,17 +24,10 @@ export interface CampaignReport {
   failed: { schedule: string; faults: readonly string[] }[];
 }
 
-interface Sharing {
-  readonly shard: number;
-  readonly shards: number;
-  /** Ends with the first schedule that fails. */
-  readonly endsAtFirst: boolean;
-}
+type Schedules = Iterable<ScheduleId> | AsyncIterable<ScheduleId>;
 
-async function campaign(
-  schedules: readonly ScheduleId[],
-  { shard, shards, endsAtFirst }: Sharing,
-): Promise<CampaignReport> {
+/** @param endsAtFirst with the first schedule that fails. */
+async function campaign(schedules: Schedules, endsAtFirst: boolean): Promise<CampaignReport> {
   Error.stackTraceLimit = STACK_FRAMES;
   const possible = new Set<string>();
   const happened = new Set<string>();
@@ -42,14 +38,16 @@ async function campaign(
     happened: [],
     failed: [],
   };
-  for (let index = shard - 1; index < schedules.length; index += shards) {
-    const id = schedules[index]!;
+  for await (const id of schedules) {
     const { plan, faults, events } = await run(id);
     report.schedules += 1;
     report.events += events;
     for (const met of plan.met) for (const one of met.faults) possible.add(`${met.label} ${one}`);
     for (const one of plan.happened) happened.add(one);
     if (faults.length > 0) report.failed.push({ schedule: textOf(id), faults });
+    if (report.schedules % PROGRESS_SCHEDULES === 0) {
+      console.error(`${report.schedules} schedules, ${report.failed.length} failed: ${textOf(id)}`);
+    }
     if (endsAtFirst && report.failed.length > 0) break;
   }
   return { ...report, possible: [...possible].sort(), happened: [...happened].sort() };
@@ -79,6 +77,7 @@ async function main(): Promise<boolean> {
       seed: { type: "string", default: "1" },
       shard: { type: "string", default: "1/1" },
       only: { type: "string" },
+      pairs: { type: "boolean", default: false },
       first: { type: "boolean", default: false },
       report: { type: "string" },
       replay: { type: "string" },
@@ -86,12 +85,13 @@ async function main(): Promise<boolean> {
   });
   if (values.replay !== undefined) return await replay(values.replay);
   const [shard = 1, shards = 1] = values.shard.split("/").map(Number);
-  const schedules = await schedulesOf({
-    count: Number(values.schedules),
-    seed: Number(values.seed),
-    only: values.only,
-  });
-  const report = await campaign(schedules, { shard, shards, endsAtFirst: values.first });
+  const options = { seed: Number(values.seed), only: values.only };
+  const schedules = values.pairs
+    ? allPairs({ ...options, shard, shards })
+    : (await schedulesOf({ ...options, count: Number(values.schedules) })).filter(
+        (_, index) => index % shards === shard - 1,
+      );
+  const report = await campaign(schedules, values.first);
   if (values.report === undefined) show(report);
   else writeFileSync(values.report, JSON.stringify(report));
   return report.failed.length === 0;
