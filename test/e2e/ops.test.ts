@@ -49,10 +49,13 @@ describe("the operations page", function () {
   });
 
   const whenText = (selector: string, form: RegExp): Promise<unknown> =>
-    eventually(async () => form.test(await page.locator(selector).innerText()), {
-      timeoutMs: SETTLE_TIMEOUT_MS,
-      what: `${selector} says ${String(form)}`,
-    });
+    eventually(
+      async () => {
+        assert.match(await page.locator(selector).innerText(), form);
+        return true;
+      },
+      { timeoutMs: SETTLE_TIMEOUT_MS, what: `${selector} says ${String(form)}` },
+    );
 
   async function signIn(email: string, password: string): Promise<void> {
     await page.getByLabel("E-mail").fill(email);
