@@ -27,11 +27,14 @@ const STATUS = statusOf(ANSWER);
 const NO_HEAD: readonly string[] = [];
 const CLOSE_HEAD: readonly string[] = ["Connection", "close"];
 
-export interface GatewayParts extends Pick<ShedEarlyParts, "shedding" | "tell"> {
+export interface ShedEarlyWiring extends Pick<ShedEarlyParts, "shedding" | "tell"> {
   readonly routes: readonly PublicRoute[];
 }
 
-export function wireShedEarly({ clock, settings }: PlatformNode, parts: GatewayParts): ShedEarly {
+export function wireShedEarly(
+  { clock, settings }: PlatformNode,
+  parts: ShedEarlyWiring,
+): ShedEarly {
   const { routes, shedding, tell } = parts;
   const corsOf = createCors(settings.CORS_ORIGINS);
   return createShedEarly({ findRoute: createRouteFinder(routes), shedding, clock, corsOf, tell });

@@ -37,6 +37,8 @@ const RANK_BY_ACTION: Readonly<Record<string, Rank>> = {
   "payment.get": "pay",
   // Whoever looks at an order of his has units held for him, and a deadline to pay them by.
   "order.get": "pay",
+  // Streams have limits of their own, and who is refused his asks for the sale again and again.
+  "gateway.watchSale": "pay",
   // A buyer who was told to wait learns by it what he has got.
   "seckill.mine": "reserve",
 };

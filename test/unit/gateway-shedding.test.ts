@@ -86,6 +86,7 @@ describe("a gateway with too much to do", () => {
       assert.equal(ranks.get(action), "pay", action);
     }
     assert.equal(ranks.get("order.get"), "pay", "what is about to be paid");
+    assert.equal(ranks.get("gateway.watchSale"), "pay", "limited by itself");
     for (const action of ["order.place", "order.cancel", "seckill.buy", "seckill.mine"]) {
       assert.equal(ranks.get(action), "reserve", action);
     }

@@ -7,6 +7,7 @@
 const SAMPLE_INTERVAL_MS = 10;
 /** The lag is the median of so many turns: nobody is refused for a few that were late. */
 const SAMPLES = 9;
+/** A lag beyond this is too much. */
 const LAG_MAX_MS = 200;
 /** Buyers of this node that may wait for their answers at once. */
 const WAITING_MAX = 8_192;
