@@ -11,7 +11,7 @@ import { DEPLOYED_ROLES, natsConfig, redisArguments } from "../support/deployed-
 import { eventually } from "../support/eventually.ts";
 import { readRoot, ROOT } from "../support/source.ts";
 import { readYaml } from "../support/yaml.ts";
-import { freePort } from "../support/user.ts";
+import { findFreePort } from "../../scripts/launcher/ports.ts";
 
 const run = promisify(execFile);
 const PASSWORD = "p0123456789abcdef";
@@ -58,7 +58,7 @@ describe("logins in containers", function () {
   it("are read by the real Redis", async () => {
     const program = await findServer("redis");
     assert.ok(program !== null);
-    const port = await freePort();
+    const port = await findFreePort();
     const filled = command
       .slice(usersAt)
       .map((word) => word.replace(/\$\{[A-Z_]+:\?[^}]+\}/, PASSWORD));

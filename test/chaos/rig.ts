@@ -3,7 +3,6 @@
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { basename, join } from "node:path";
 import { Redis } from "ioredis";
 import { createConnection } from "mysql2/promise";
@@ -24,6 +23,7 @@ import { startThrowAwayServers } from "../support/servers.ts";
 import { type Shop, startShop } from "../support/shop.ts";
 import { ROOT } from "../support/source.ts";
 import { tempFolder } from "../support/temp-folder.ts";
+import { findFreePort } from "../../scripts/launcher/ports.ts";
 
 /** Time to pay: shorter than a cell, so that unpaid orders are seen to end. */
 export const PAYMENT_WINDOW_MS = 8_000;
@@ -185,7 +185,7 @@ export class Rig {
       through = [],
     } = options;
     const logFile = join(tempFolder(), `${name}.log`);
-    const port = String(await freePort());
+    const port = String(await findFreePort());
     const [program, ...args] = [
       ...through,
       process.execPath,
@@ -347,12 +347,4 @@ export function fillDisk(folder: string): () => void {
 export function appendConfig(file: string, line: string): void {
   if (existsSync(file))
     writeFileSync(file, `${readFileSync(file, "utf8")}${line}\n`, { mode: 0o600 });
-}
-
-export async function freePort(host = "127.0.0.1"): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, host, resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 0;
 }

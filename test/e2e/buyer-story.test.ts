@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import type { Sale } from "../../services/contracts/seckill.ts";
-import { Cluster, freePort } from "../support/cluster.ts";
+import { Cluster } from "../support/cluster.ts";
 import { eventually } from "../support/eventually.ts";
 import { HttpClient } from "../support/http-client.ts";
 import { buy, openSale, SALES, whenKnown } from "../support/open-sale.ts";
 import { API, SETTLE_TIMEOUT_MS, Shop, signedInAdmin } from "../support/shop.ts";
+import { findFreePort } from "../../scripts/launcher/ports.ts";
 
 const SHOP =
   "gateway,user,product,inventory,order,payment,seckill,operations,provider,auditor," +
@@ -28,7 +29,7 @@ describe("the story of a buyer", function () {
     cluster = await Cluster.create();
     const node = await cluster.start({ name: "shop", services: SHOP });
     await cluster.ready(node);
-    const settings = { PORT: String(await freePort()) };
+    const settings = { PORT: String(await findFreePort()) };
     const other = await cluster.start({ name: "gateway", services: "gateway", settings });
     await cluster.ready(other);
     otherUrl = other.url;

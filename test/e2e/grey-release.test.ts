@@ -3,11 +3,12 @@
 import assert from "node:assert/strict";
 import { createGreyRelease } from "../../services/gateway/grey-release.ts";
 import type { ClusterNode } from "../support/cluster.ts";
-import { Cluster, freePort } from "../support/cluster.ts";
+import { Cluster } from "../support/cluster.ts";
 import { HttpClient } from "../support/http-client.ts";
 import { eventually } from "../support/eventually.ts";
 import { parseSamples } from "../support/scrape.ts";
 import { API, Shop, signedInAdmin } from "../support/shop.ts";
+import { findFreePort } from "../../scripts/launcher/ports.ts";
 
 const GREY = { VERSION: "1.0", GREY_VERSION: "2.0", GREY_PERCENT: "30" } as const;
 const CUSTOMERS = 40;
@@ -23,7 +24,7 @@ describe("a grey release", function () {
 
   before(async () => {
     cluster = await Cluster.create();
-    Object.assign(ports, { own: await freePort(), grey: await freePort() });
+    Object.assign(ports, { own: await findFreePort(), grey: await findFreePort() });
     await cluster.start({ name: "core", services: "core,user-worker", settings: GREY });
     gateway = await cluster.start({
       name: "edge",

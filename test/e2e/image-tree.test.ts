@@ -7,11 +7,12 @@ import { cpSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { inheritedEnvironment } from "../../scripts/launcher/node-process.ts";
-import { Cluster, type ClusterNode, freePort } from "../support/cluster.ts";
+import { Cluster, type ClusterNode } from "../support/cluster.ts";
 import { copiesOf } from "../support/dockerfile.ts";
 import { API, Shop, signedInAdmin } from "../support/shop.ts";
 import { readRoot, ROOT } from "../support/source.ts";
 import { tempFolder } from "../support/temp-folder.ts";
+import { findFreePort } from "../../scripts/launcher/ports.ts";
 
 const run = promisify(execFile);
 const RUN_TIMEOUT_MS = 60_000;
@@ -47,7 +48,7 @@ describe("the files of the image", function () {
     }
     symlinkSync(join(ROOT, "node_modules"), join(app, "node_modules"));
     cluster = await Cluster.create();
-    metricsPort = String(await freePort());
+    metricsPort = String(await findFreePort());
     node = await cluster.start({
       name: "image",
       services: "edge,core,worker",
@@ -77,7 +78,7 @@ describe("the files of the image", function () {
     const check = "deploy/healthcheck.mjs";
     await confinedRun([check], { SERVICES: "edge", PORT: port });
     await confinedRun([check], { SERVICES: "core", METRICS_PORT: metricsPort });
-    const nobody = { SERVICES: "edge", PORT: String(await freePort()) };
+    const nobody = { SERVICES: "edge", PORT: String(await findFreePort()) };
     await assert.rejects(confinedRun([check], nobody), { code: 1 });
   });
 

@@ -8,11 +8,11 @@ import { type GuardedProcess, startGuarded } from "../../scripts/launcher/guard.
 import { inheritedEnvironment } from "../../scripts/launcher/node-process.ts";
 import { sentinelOptions } from "../../mixins/redis/redis-address.ts";
 import { createRedis, whenRedisReady } from "../../mixins/redis/redis.ts";
-import { freePort } from "../support/cluster.ts";
 import { silentLog as log } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
 import { findServer } from "../../scripts/launcher/find-programs.ts";
 import { tempFolder } from "../support/temp-folder.ts";
+import { findFreePort } from "../../scripts/launcher/ports.ts";
 
 const PASSWORD = "a password of the test";
 const MASTER = "shop";
@@ -55,7 +55,11 @@ describe("a Redis behind sentinels", function () {
   }
 
   it("is written to through its master, and after a failover through the new one", async () => {
-    const [first, second, watch] = [await freePort(), await freePort(), await freePort()];
+    const [first, second, watch] = [
+      await findFreePort(),
+      await findFreePort(),
+      await findFreePort(),
+    ];
     const auth = [`requirepass "${PASSWORD}"`, `masterauth "${PASSWORD}"`];
     const master = await start("master", [`port ${first}`, ...auth]);
     await start("replica", [`port ${second}`, ...auth, `replicaof 127.0.0.1 ${first}`]);

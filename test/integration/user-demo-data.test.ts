@@ -6,7 +6,8 @@ import { promisify } from "node:util";
 import { DEMO_CUSTOMERS, DEMO_PRODUCTS } from "../../scripts/demo/catalogue.ts";
 import { must } from "../../services/kernel/assert.ts";
 import { testDatabase, type TestDatabase } from "../support/database.ts";
-import { environmentOf, freePort, type UserNode, userNode } from "../support/user.ts";
+import { environmentOf, type UserNode, userNode } from "../support/user.ts";
+import { findFreePort } from "../../scripts/launcher/ports.ts";
 
 const SCRIPT = resolve(import.meta.dirname, "../../scripts/demo-data.ts");
 const DEMO_PASSWORD = randomBytes(12).toString("hex");
@@ -20,7 +21,7 @@ describe("demo data", () => {
     schemas = await testDatabase({ services: ["user", "product", "inventory"] });
     const overrides = {
       SERVICES: "gateway,user,product,inventory",
-      PORT: String(await freePort()),
+      PORT: String(await findFreePort()),
     };
     shop = await userNode(schemas, { overrides });
     const environment = { ...(await environmentOf(schemas)), ...overrides, DEMO_PASSWORD };

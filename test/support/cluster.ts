@@ -2,7 +2,6 @@
 // killed and started again one by one, as an operator of several machines would.
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { startGuarded, type GuardedProcess } from "../../scripts/launcher/guard.ts";
 import { inheritedEnvironment } from "../../scripts/launcher/node-process.ts";
@@ -12,6 +11,7 @@ import { testServers } from "./servers.ts";
 import { ADMIN_EMAIL, ADMIN_PASSWORD, WEBHOOK_SECRET } from "./shop.ts";
 import { ROOT } from "./source.ts";
 import { tempFolder } from "./temp-folder.ts";
+import { findFreePort } from "../../scripts/launcher/ports.ts";
 
 const START_TIMEOUT_MS = 30_000;
 const READY_TIMEOUT_MS = 30_000;
@@ -58,8 +58,8 @@ export class Cluster {
       ADMIN_EMAIL,
       ADMIN_PASSWORD,
       TRUSTED_PROXIES: "127.0.0.1",
-      PROVIDER_PORT: String(await freePort()),
-      PORT: String(await freePort()),
+      PROVIDER_PORT: String(await findFreePort()),
+      PORT: String(await findFreePort()),
       ...settings,
     };
     const { NAMESPACE, MYSQL_URL, DATABASE_SECRET } = environment;
@@ -115,12 +115,4 @@ export class Cluster {
   async stop(): Promise<void> {
     await Promise.all(this.#nodes.map((node) => node.process.stop()));
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 0;
 }

@@ -11,7 +11,7 @@ import { eventually } from "./eventually.ts";
 import { programPath } from "./program.ts";
 import { readRoot, ROOT } from "./source.ts";
 import { tempFolder } from "./temp-folder.ts";
-import { freePort } from "./user.ts";
+import { findFreePort } from "../../scripts/launcher/ports.ts";
 
 const run = promisify(execFile);
 const LOOPBACK = "127.0.0.1";
@@ -42,7 +42,7 @@ export class ReverseProxy {
   static async start(gatewayPort: number): Promise<ReverseProxy> {
     const folder = tempFolder();
     const config = join(folder, "nginx.conf");
-    const port = await freePort();
+    const port = await findFreePort();
     const url = `http://${LOOPBACK}:${port}`;
     writeFileSync(config, placed(folder, port, gatewayPort));
     const program = await programPath("nginx");

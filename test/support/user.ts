@@ -1,8 +1,6 @@
 // The user service on a node of its own, over real MySQL, Redis and NATS. Several of them on one
 // TestDatabase are several nodes of one platform.
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
 import { loadSettings } from "../../config/load.ts";
 import type { CallHeaders, CallMeta } from "../../mixins/service.ts";
 import {
@@ -59,16 +57,6 @@ export async function environmentOf(schemas: TestDatabase): Promise<Record<strin
     ADMIN_PASSWORD: ADMIN.password,
     LOG_LEVEL: process.env["TEST_LOG_LEVEL"] ?? "fatal",
   };
-}
-
-/** A port of the loopback that nobody listened on a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 export async function userNode(

@@ -16,8 +16,9 @@ import { tempFolder } from "../../support/temp-folder.ts";
 import { type Cell, type Scene, unless } from "../cell.ts";
 import type { Goods } from "../crowd.ts";
 import { faketimeLibrary } from "../machine.ts";
-import { freePort, type JoinedNode, ROLE_NAMES, type Rig, type RoleName } from "../rig.ts";
+import { type JoinedNode, ROLE_NAMES, type Rig, type RoleName } from "../rig.ts";
 import { isServed } from "../witness.ts";
+import { findFreePort } from "../../../scripts/launcher/ports.ts";
 
 const SHORT_MS = 4_000;
 const REACHED_TIMEOUT_MS = 40_000;
@@ -220,7 +221,7 @@ async function second({ rig }: Scene): Promise<void> {
 /** The provider is somebody else's service: it is not restarted with the shop's processes. */
 async function beside(scene: Scene): Promise<void> {
   const { rig } = scene;
-  const port = await freePort();
+  const port = await findFreePort();
   const environment = { PROVIDER_PORT: String(port) };
   await rig.join({ name: "provider", services: "provider", environment });
   rig.links.provider.pointTo(port);
