@@ -2,7 +2,14 @@
 // with the token of the admin who signs in on it.
 import { type PageHandler, servePageFile, servePageStyle } from "../page-files.ts";
 
-const ASSETS = ["ops.css", "ops.js", "ops-client.js", "ops-panels.js", "ops-troubles.js"] as const;
+const ASSETS = [
+  "ops.css",
+  "ops.js",
+  "ops-client.js",
+  "ops-figures.js",
+  "ops-panels.js",
+  "ops-troubles.js",
+] as const;
 
 /** Handlers by route, in the form of the root's. */
 export function opsPageHandlers(): Readonly<Record<string, PageHandler>> {

@@ -1,6 +1,7 @@
 // The operations page: asks for each part at its own pace and shows what it gets. A part that cannot be had
 // says so, and the others are shown all the same.
 import { ask, isSignedIn, Refused, signIn, signOut } from "./ops-client.js";
+import { sumCalls, totalsOf } from "./ops-figures.js";
 import * as panels from "./ops-panels.js";
 import { troublesOf } from "./ops-troubles.js";
 
@@ -21,44 +22,8 @@ const state = { nodes: [], backlogs: undefined, invariants: undefined, switches:
 const samples = [];
 const loops = new Map();
 
-/** Answers of all nodes in the last minute, by name; the worst time stands for all. */
-function sumCalls(field) {
-  const byName = new Map();
-  for (const { report } of state.nodes) {
-    for (const { name, per_s, failures_per_s, p50_ms, p99_ms } of report?.[field] ?? []) {
-      const known = byName.get(name) ?? {
-        name,
-        perS: 0,
-        failuresPerS: 0,
-        p50Ms: null,
-        p99Ms: null,
-      };
-      known.perS += per_s;
-      known.failuresPerS += failures_per_s;
-      known.p50Ms = later(known.p50Ms, p50_ms);
-      known.p99Ms = later(known.p99Ms, p99_ms);
-      byName.set(name, known);
-    }
-  }
-  return [...byName.values()].sort((left, right) => right.perS - left.perS);
-}
-
-const later = (left, right) =>
-  left === null ? right : right === null ? left : Math.max(left, right);
-
-function totalsOf(calls) {
-  return calls.reduce(
-    (sum, { perS, failuresPerS, p99Ms }) => ({
-      perS: sum.perS + perS,
-      failuresPerS: sum.failuresPerS + failuresPerS,
-      p99Ms: later(sum.p99Ms, p99Ms),
-    }),
-    { perS: 0, failuresPerS: 0, p99Ms: null },
-  );
-}
-
 function showSummary() {
-  const totals = totalsOf(sumCalls("routes"));
+  const totals = totalsOf(sumCalls(state.nodes, "routes"));
   panels.showNow({ ...state, totals });
   panels.showTroubles(troublesOf({ ...state, totals }));
   at("updated").textContent = new Date().toLocaleTimeString();
@@ -66,12 +31,12 @@ function showSummary() {
 
 async function readNodes() {
   state.nodes = (await ask("GET", "/admin/nodes")).items;
-  const routes = sumCalls("routes");
+  const routes = sumCalls(state.nodes, "routes");
   samples.push(totalsOf(routes));
   if (samples.length > CURVE_POINTS_MAX) samples.shift();
   panels.showNodes(state.nodes, Date.now());
   panels.showCalls("routes", routes, "anything");
-  panels.showCalls("actions", sumCalls("actions"), "an action");
+  panels.showCalls("actions", sumCalls(state.nodes, "actions"), "an action");
   panels.showPools(state.nodes);
   panels.showCurve(samples, CURVE_POINTS_MIN);
 }
