@@ -123,7 +123,7 @@ export const METRICS = {
   app_circuit_breakers_open: gauge("Actions of other nodes that this node does not call for now"),
   app_circuit_breaker_opened_total: counter("Circuits this node has opened", "action"),
   app_event_loop_delay_ms: gauge(
-    "99th percentile of the event loop's delay since the last reading",
+    "99th percentile of how late the event loop's turns were since the last reading",
   ),
 } as const satisfies Record<string, MetricRow>;
 

@@ -1,17 +1,15 @@
 // The exposition end of a node: moleculer-prometheus on a port of its own, fed by our middleware
 // with true histograms, and a reading of the gauges every few seconds so that no scrape computes.
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Context, ServiceSchema } from "moleculer";
 import Prometheus from "moleculer-prometheus";
 import { nodeContract } from "../../services/contracts/node.ts";
 import { implement } from "../service.ts";
 import { METRICS } from "./catalogue.ts";
+import { createLoopDelay } from "./loop-delay.ts";
 import type { MetricsSource } from "./metrics.ts";
 import type { NodeReporter } from "./node-report.ts";
 
 const COLLECT_INTERVAL_MS = 5_000;
-const LOOP_RESOLUTION_MS = 20;
-const NS_PER_MS = 1_000_000;
 
 interface PrometheusService {
   update(name: string, method: string, labels: object | undefined, value: number): void;
@@ -39,7 +37,7 @@ export function createReportService(reporter: NodeReporter): ServiceSchema {
 
 export function createPrometheusService({ metrics, host, port }: ExpositionParts): ServiceSchema {
   let timer: NodeJS.Timeout | undefined;
-  let loop: ReturnType<typeof monitorEventLoopDelay> | undefined;
+  const loop = createLoopDelay();
   return {
     name: "prometheus",
     mixins: [Prometheus],
@@ -54,12 +52,9 @@ export function createPrometheusService({ metrics, host, port }: ExpositionParts
       metrics.attach((name, method, labels, value) => {
         service.update(name, method, labels, value);
       });
-      const delay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
-      loop = delay;
-      delay.enable();
+      loop.start();
       metrics.onCollect(() => {
-        metrics.set("app_event_loop_delay_ms", undefined, delay.percentile(99) / NS_PER_MS);
-        delay.reset();
+        metrics.set("app_event_loop_delay_ms", undefined, loop.takeP99Ms());
       });
       timer = setInterval(() => {
         metrics.collect();
@@ -67,7 +62,7 @@ export function createPrometheusService({ metrics, host, port }: ExpositionParts
     },
     stopped() {
       clearInterval(timer);
-      loop?.disable();
+      loop.stop();
     },
   };
 }

@@ -3,20 +3,13 @@
 // what such an answer does.
 import type { Log } from "../../mixins/log.ts";
 import type { Metrics } from "../../mixins/metrics/metrics.ts";
+import { type EndedRequest, logRequest } from "./request-observer.ts";
 
 /** One answer in this many is measured for the histogram. */
 const MEASURED_SHARE = 16;
 
-/** An answer that has been sent. */
-export interface QuickAnswer {
-  readonly method: string;
-  /** Label of the route, such as `POST /orders`. */
-  readonly route: string;
-  readonly status: number;
-  readonly requestId: string;
-  readonly userId: string | undefined;
-  readonly durationMs: number;
-}
+/** An answer that has been sent; none of these is traced. */
+export type QuickAnswer = Readonly<Omit<EndedRequest, "traceId">>;
 
 export type TellAnswer = (answer: QuickAnswer) => void;
 
@@ -38,7 +31,8 @@ export function createAnswerTally({ metrics, log, isLogging }: TallyParts): Tell
       statuses.clear();
     }
   });
-  return ({ method, route, status, requestId, userId, durationMs }) => {
+  return (answer) => {
+    const { route, status, durationMs } = answer;
     let statuses = counts.get(route);
     if (statuses === undefined) counts.set(route, (statuses = new Map<number, number>()));
     statuses.set(status, (statuses.get(status) ?? 0) + 1);
@@ -46,15 +40,6 @@ export function createAnswerTally({ metrics, log, isLogging }: TallyParts): Tell
     if (answers % MEASURED_SHARE === 0) {
       metrics.observe("app_http_request_duration_ms", { route }, durationMs);
     }
-    if (!isLogging) return;
-    const fields = {
-      request_id: requestId,
-      user_id: userId,
-      method,
-      route,
-      status,
-      duration_ms: Math.round(durationMs),
-    };
-    log.info(fields, "request");
+    if (isLogging) logRequest(log, { ...answer, traceId: undefined });
   };
 }

@@ -72,8 +72,21 @@ function tell(
     metrics.observe("app_release_request_duration_ms", { release }, durationMs);
   }
   if (!isLogging) return;
+  const requestId = requestIdOf(response);
+  logRequest(log, { requestId, traceId, userId, method, route, status, durationMs });
+}
+
+/** A request that is over, as its line in the log has it. */
+export interface EndedRequest extends Omit<RequestFacts, "startedMs" | "release"> {
+  readonly requestId: string | undefined;
+  readonly status: number;
+  readonly durationMs: number;
+}
+
+export function logRequest(log: Pick<Log, "info">, ended: EndedRequest): void {
+  const { requestId, traceId, userId, method, route, status, durationMs } = ended;
   const fields = {
-    request_id: requestIdOf(response),
+    request_id: requestId,
     trace_id: traceId,
     user_id: userId,
     method,

@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../kernel/clock.ts";
 import type { PlatformNode } from "../node.ts";
 import type { TellAnswer } from "./answer-tally.ts";
-import { refusal, sendAnswer, statusOf } from "./fast-lane/answers.ts";
+import { type CorsOf, extraHead, refusal, sendAnswer, statusOf } from "./fast-lane/answers.ts";
 import { createCors, requestIdFor } from "./preflight.ts";
 import { createRouteFinder, type FindRoute, type PublicRoute } from "./route-table.ts";
 import { rankOf, type Shedding } from "./shedding.ts";
@@ -17,15 +17,12 @@ export interface ShedEarlyParts {
   readonly findRoute: FindRoute;
   readonly shedding: Pick<Shedding, "isShort" | "refusalOf">;
   readonly clock: Clock;
-  /** Head fields for a browser on another site, names and values in turn. */
-  readonly corsOf: (origin: string) => readonly string[];
+  readonly corsOf: CorsOf;
   readonly tell: TellAnswer;
 }
 
 const ANSWER = refusal("OVERLOADED");
 const STATUS = statusOf(ANSWER);
-const NO_HEAD: readonly string[] = [];
-const CLOSE_HEAD: readonly string[] = ["Connection", "close"];
 
 export interface ShedEarlyWiring extends Pick<ShedEarlyParts, "shedding" | "tell"> {
   readonly routes: readonly PublicRoute[];
@@ -51,10 +48,8 @@ export function createShedEarly(parts: ShedEarlyParts): ShedEarly {
     const requestId = requestIdFor(request);
     // After this turn a body that came with its head has been read, and the connection can stay.
     setImmediate(() => {
-      const cors = headers.origin === undefined ? NO_HEAD : corsOf(headers.origin);
       // The rest of an unread body would be taken for the next request on this connection.
-      const extra = request.complete ? cors : [...cors, ...CLOSE_HEAD];
-      sendAnswer(response, requestId, ANSWER, extra);
+      sendAnswer(response, requestId, ANSWER, extraHead(corsOf, headers.origin, !request.complete));
       const durationMs = clock.monotonic() - startedMs;
       const { label } = route;
       tell({ method, route: label, status: STATUS, requestId, userId: undefined, durationMs });

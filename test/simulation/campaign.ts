@@ -104,25 +104,32 @@ export async function schedulesOf({
   return schedules;
 }
 
-export interface PairOptions extends Omit<CampaignOptions, "count"> {
-  /** Of how many processes that share the work this is which, from 1. */
+/** One of several processes that share the work. */
+export interface Shard {
+  /** Which it is, from 1. */
   readonly shard: number;
   readonly shards: number;
+}
+
+/** What of all schedules is this process's. */
+export function partOf(
+  all: readonly ScheduleId[],
+  { shard, shards }: Shard,
+): readonly ScheduleId[] {
+  return all.filter((_, index) => index % shards === shard - 1);
+}
+
+export interface PairOptions extends Omit<CampaignOptions, "count"> {
+  readonly part: Shard;
 }
 
 /**
  * Every single fault, and after each of them every fault at every boundary that such a schedule meets afterwards: what
  * follows a first fault has its own order, so it is run to be known.
  */
-export async function* allPairs({
-  seed,
-  only,
-  shard,
-  shards,
-}: PairOptions): AsyncGenerator<ScheduleId> {
+export async function* allPairs({ seed, only, part }: PairOptions): AsyncGenerator<ScheduleId> {
   for (const { name } of SCENARIOS.filter(({ name }) => name === (only ?? name))) {
-    const singles = await singlesOf(name, seed);
-    for (const single of singles.filter((_, index) => index % shards === shard - 1)) {
+    for (const single of partOf(await singlesOf(name, seed), part)) {
       yield single;
       yield* pairsAfter(single, (await run(single)).plan.met);
     }

@@ -5,7 +5,7 @@
 //   npm run simulate -- --replay admit:1:crash_after@17     prints what happened
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { allPairs, idOf, run, type ScheduleId, schedulesOf, textOf } from "./campaign.ts";
+import { allPairs, idOf, partOf, run, type ScheduleId, schedulesOf, textOf } from "./campaign.ts";
 
 const SCHEDULES = 10_000;
 const SHOWN_MAX = 10;
@@ -85,12 +85,11 @@ async function main(): Promise<boolean> {
   });
   if (values.replay !== undefined) return await replay(values.replay);
   const [shard = 1, shards = 1] = values.shard.split("/").map(Number);
+  const part = { shard, shards };
   const options = { seed: Number(values.seed), only: values.only };
   const schedules = values.pairs
-    ? allPairs({ ...options, shard, shards })
-    : (await schedulesOf({ ...options, count: Number(values.schedules) })).filter(
-        (_, index) => index % shards === shard - 1,
-      );
+    ? allPairs({ ...options, part })
+    : partOf(await schedulesOf({ ...options, count: Number(values.schedules) }), part);
   const report = await campaign(schedules, values.first);
   if (values.report === undefined) show(report);
   else writeFileSync(values.report, JSON.stringify(report));

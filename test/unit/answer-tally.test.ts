@@ -52,6 +52,6 @@ describe("answers given before the router", () => {
     const { answered, lines } = tally(true);
     answered({ userId: "7" });
     const line = { method: "POST", route: "POST /orders", status: 503, duration_ms: 2 };
-    assert.deepEqual(lines, [{ request_id: "r", user_id: "7", ...line }]);
+    assert.deepEqual(lines, [{ request_id: "r", trace_id: undefined, user_id: "7", ...line }]);
   });
 });

@@ -101,7 +101,24 @@ function detailsOf({ orderId, retryAfterMs }: Extract<BuyAnswer, { kind: "refuse
   return "null";
 }
 
-/** @param extra names and values in turn, such as those of CORS. */
+const NO_HEAD: readonly string[] = [];
+const CLOSE_HEAD: readonly string[] = ["Connection", "close"];
+
+/** Head fields of CORS for a browser on another site, names and values in turn; none for unknown sites. */
+export type CorsOf = (origin: string) => readonly string[];
+
+/** What the head of this answer has beside what all have: names and values in turn. */
+export function extraHead(
+  corsOf: CorsOf,
+  origin: string | undefined,
+  closes: boolean,
+): readonly string[] {
+  const cors = origin === undefined ? NO_HEAD : corsOf(origin);
+  if (!closes) return cors;
+  return cors.length === 0 ? CLOSE_HEAD : [...cors, ...CLOSE_HEAD];
+}
+
+/** @param extra see {@link extraHead}. */
 export function sendAnswer(
   response: ServerResponse,
   requestId: string,

@@ -21,7 +21,14 @@ import { requestIdFor } from "../preflight.ts";
 import { BURST_FACTOR } from "../rate-limit.ts";
 import type { Sessions } from "../sessions.ts";
 import { type Admissions } from "./admissions.ts";
-import { type BuyAnswer, refusal, sendAnswer, statusOf } from "./answers.ts";
+import {
+  type BuyAnswer,
+  type CorsOf,
+  extraHead,
+  refusal,
+  sendAnswer,
+  statusOf,
+} from "./answers.ts";
 import { attemptOf, bearerOf, saleToBuyFrom } from "./buy-request.ts";
 import type { LoadGuard } from "./load-guard.ts";
 import type { SaleSnapshots } from "./sale-snapshots.ts";
@@ -42,8 +49,7 @@ export interface LaneParts {
   readonly clock: Clock;
   /** Whether the trace of this request is wanted. */
   readonly isTraced: (request: IncomingMessage) => boolean;
-  /** Head fields for a browser on another site, names and values in turn; none for unknown sites. */
-  readonly corsOf: (origin: string) => readonly string[];
+  readonly corsOf: CorsOf;
   readonly onLimited: (rule: string) => void;
   readonly onAnswer: (answered: Answered) => void;
 }
@@ -73,9 +79,6 @@ interface Visit {
   readonly origin: string | undefined;
   userId: string | undefined;
 }
-
-const NO_HEAD: readonly string[] = [];
-const CLOSE_HEAD: readonly string[] = ["Connection", "close"];
 
 export function createFastLane(parts: LaneParts): FastLane {
   return new SaleLane(parts);
@@ -195,9 +198,7 @@ class SaleLane implements FastLane {
     const { clock, corsOf, onAnswer } = this.#parts;
     const { userId, requestId, response, arrivedMs, origin } = visit;
     const saleId = visit.sale.id;
-    const cors = origin === undefined ? NO_HEAD : corsOf(origin);
-    const extra = this.#isDraining ? [...cors, ...CLOSE_HEAD] : cors;
-    sendAnswer(response, requestId, answer, extra);
+    sendAnswer(response, requestId, answer, extraHead(corsOf, origin, this.#isDraining));
     const durationMs = clock.monotonic() - arrivedMs;
     onAnswer({ saleId, userId, requestId, answer, status: statusOf(answer), durationMs });
   }
