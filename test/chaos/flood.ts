@@ -24,6 +24,8 @@ interface FloodParams {
 }
 
 interface Flooding extends FloodParams {
+  /** Where what is more than the shop can take is sent instead; with it the flood is its own floor. */
+  readonly surplus?: { readonly url: string; readonly share: number };
   /** Connections that are open when it begins; others are opened when they are needed. */
   readonly standing: number;
   readonly perSecond: number;
@@ -106,13 +108,21 @@ async function peak(params: FloodParams): Promise<number> {
 }
 
 /** So many orders per second whatever is answered. */
-async function flood({ perSecond, ms, standing, ...params }: Flooding): Promise<Flooded> {
+async function flood({ perSecond, ms, standing, surplus, ...params }: Flooding): Promise<Flooded> {
   const orders = new Orders(params);
-  await orders.arrive(standing);
+  const elsewhere = surplus && new Orders({ ...params, url: surplus.url });
+  await Promise.all([orders.arrive(standing), elsewhere?.arrive(standing)]);
   const before = process.cpuUsage();
-  const answers = await openLoop({ perSecond, ms }, () => orders.place());
+  let due = 0;
+  const answers = await openLoop({ perSecond, ms }, () => {
+    due += surplus?.share ?? 0;
+    if (due < 1) return orders.place();
+    due -= 1;
+    return elsewhere!.place();
+  });
   const { user, system } = process.cpuUsage(before);
   orders.close();
+  elsewhere?.close();
   const refused = answers.filter(({ answer }) => answer?.status === 503);
   const refusedMs = refused.map(({ tookMs }) => tookMs).sort((left, right) => left - right);
   const good = answers.filter(isGood).length;
