@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { getPriority, setPriority } from "node:os";
 import { join } from "node:path";
 import { signalPid } from "../../scripts/launcher/guard.ts";
 import { eventually } from "../support/eventually.ts";
@@ -15,6 +16,18 @@ const BACK_TIMEOUT_MS = 15_000;
 const GONE_TIMEOUT_MS = 30_000;
 const NODES = ["edge", "core", "worker"];
 const SERVERS = ["redis", "nats", "mysql"];
+
+const EDGE_NICE = -5;
+
+function mayRaisePriorities(): boolean {
+  try {
+    setPriority(EDGE_NICE);
+    setPriority(0);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const answers = async (url: string): Promise<boolean> => (await fetch(url)).status === 200;
 
@@ -81,6 +94,11 @@ describe("npm start", function () {
       });
     });
   }
+
+  it("lets the gateway go first where it may say so, also after it came back", () => {
+    const nice = NODES.map((name) => getPriority(platform.pidOf(name)));
+    assert.deepEqual(nice, [mayRaisePriorities() ? EDGE_NICE : 0, 0, 0]);
+  });
 
   it("stops everything on Ctrl-C, also when npm passes the signal on a second time", async () => {
     const { pids } = platform;
