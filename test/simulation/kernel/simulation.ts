@@ -42,6 +42,7 @@ export interface Cancel {
 
 /** Events of one schedule; one that needs more does not come to rest. */
 const EVENTS_MAX = 60_000;
+const STEPS_PER_TURN = 64;
 const EPOCH_MS = Date.UTC(2026, 0, 1);
 
 const running = new AsyncLocalStorage<Process>();
@@ -118,29 +119,28 @@ export class Simulation {
       isOver = true;
     });
     ended.catch(() => undefined);
-    await this.#settle();
-    while (!(isOver as boolean)) {
-      if (!(await this.#step())) throw new Error("nothing is left that could happen");
-    }
+    await inSettledSteps(() => {
+      if (!isOver) this.#step();
+      return isOver;
+    });
     return await ended;
   }
 
-  async #step(): Promise<boolean> {
-    const event = this.#pop();
-    if (event === undefined) return false;
-    // What does not happen takes no turn of the event loop: most timers are limits that nothing reaches.
-    if (event.cancel.isCancelled || event.owner?.isDead === true) return true;
+  #step(): void {
+    const event = this.#next();
     this.#eventCount += 1;
     if (this.#eventCount > EVENTS_MAX) throw new Error("the schedule does not come to rest");
     this.#now = Math.max(this.#now, event.at);
     event.run();
-    await this.#settle();
-    return true;
   }
 
-  /** Everything that follows from the last event without waiting for another one. */
-  #settle(): Promise<void> {
-    return new Promise((resolve) => void realImmediate(resolve));
+  /** What does not happen takes no step: most timers are limits that nothing reaches. */
+  #next(): Event {
+    for (;;) {
+      const event = this.#pop();
+      if (event === undefined) throw new Error("nothing is left that could happen");
+      if (!event.cancel.isCancelled && event.owner?.isDead !== true) return event;
+    }
   }
 
   #push(event: Event): void {
@@ -173,6 +173,33 @@ export class Simulation {
     heap[at] = last;
     return first;
   }
+}
+
+/**
+ * Takes one step after the other until one says that it was the last, each after all that follows from the one before
+ * without waiting: Node runs promises and ticks between the immediates of one turn of the event loop. Many steps
+ * share a turn, for every turn asks the kernel what there is to read.
+ */
+function inSettledSteps(step: () => boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let isOver = false;
+    const next = (): void => {
+      if (isOver) return;
+      try {
+        isOver = step();
+        if (isOver) resolve();
+      } catch (error) {
+        isOver = true;
+        reject(error instanceof Error ? error : new Error(String(error)));
+      }
+    };
+    const turn = (): void => {
+      if (isOver) return;
+      for (let steps = 0; steps < STEPS_PER_TURN; steps += 1) realImmediate(next);
+      realImmediate(turn);
+    };
+    turn();
+  });
 }
 
 function isBefore(left: Event, right: Event): boolean {
