@@ -4,6 +4,8 @@ import { defineScript } from "./script.ts";
 export interface AdmitReply {
   /** One letter per candidate; the script's header names them. */
   readonly letters: string;
+  /** By the server's wall clock, ms since the Unix epoch. */
+  readonly atMs: number;
   /** In turn, an order id for each letter that stands for an order known before. */
   readonly knownOrderIds: readonly string[];
 }
@@ -17,10 +19,17 @@ export interface StateReply {
 /** Lets a batch of buyers through. */
 export const GATE_ADMIT = defineScript("seckill/admit", {
   keys: ["stock", "window", "users", "pending", "journal"],
-  args: ["run_id", "owner", "journal_length_max", "settled_count", "settled_and_candidates..."],
+  args: [
+    "run_id",
+    "owner",
+    "journal_length_max",
+    "not_after_ms",
+    "settled_count",
+    "settled_and_candidates...",
+  ],
   reply(raw): AdmitReply {
-    const [letters = "", ...knownOrderIds] = raw as readonly string[];
-    return { letters, knownOrderIds };
+    const [letters = "", atMs, ...knownOrderIds] = raw as readonly string[];
+    return { letters, atMs: Number(atMs), knownOrderIds };
   },
 });
 

@@ -31,6 +31,7 @@ import {
   type PendingMember,
   type PendingPage,
 } from "./gate.ts";
+import { ServerClock } from "./server-clock.ts";
 
 /** An epoch outlives its sale's end by this, for give-backs and for buyers who ask again. */
 const RETENTION_MS = HOUR_MS;
@@ -42,6 +43,8 @@ const TIMED_OUT = "Command timed out";
 const SPOILED = "WRONGTYPE";
 const RUN_FIELD = "run";
 const RUN_ID = /^run_id:([0-9a-f]+)/m;
+const SERVER_TIME = /^server_time_usec:(\d+)/m;
+const US_PER_MS = 1_000;
 
 const OUTCOMES: Readonly<Record<string, GateOutcome>> = {
   A: "admitted",
@@ -55,6 +58,7 @@ const OUTCOMES: Readonly<Record<string, GateOutcome>> = {
 };
 const LETTER_ADMITTED = "A";
 const LETTER_NOT_LOADED = "N";
+const LETTER_TOO_LATE = "L";
 const LETTERS_WITH_ID = "RPD";
 
 export interface GateStoreDeps {
@@ -62,6 +66,8 @@ export interface GateStoreDeps {
   readonly namespace: string;
   readonly clock: Clock;
 }
+
+type Letters = Pick<AdmitReply, "letters" | "knownOrderIds">;
 
 interface EpochKeys {
   readonly stock: string;
@@ -79,6 +85,9 @@ class RedisGate implements Gate {
   readonly #redis: Redis;
   readonly #clock: Clock;
   readonly #prefix: string;
+  /** Milliseconds this process waits for an answer. */
+  readonly #patienceMs: number;
+  readonly #serverClock = new ServerClock();
   /** Grows with every connection that ends. */
   #connection = 0;
   #runId: string | undefined;
@@ -88,6 +97,7 @@ class RedisGate implements Gate {
     this.#redis = redis;
     this.#clock = clock;
     this.#prefix = `${namespace}:seckill`;
+    this.#patienceMs = must(redis.options.commandTimeout, "a limit of the waits for the gate");
     // A server can only be replaced while the connection is away.
     redis.on("close", () => {
       this.#connection += 1;
@@ -152,22 +162,36 @@ class RedisGate implements Gate {
     const keys = this.#keys(input);
     const list = [...settled];
     for (const one of candidates) list.push(one.userId, attemptOf(one));
-    const nobody: AdmitReply = {
-      letters: LETTER_NOT_LOADED.repeat(candidates.length),
-      knownOrderIds: [],
-    };
+    const letters = LETTER_NOT_LOADED.repeat(candidates.length);
+    const nobody: Letters = { letters, knownOrderIds: [] };
     const reply = await unlessSpoiled(nobody, () =>
       this.#ofThisRun((runId) =>
-        GATE_ADMIT.run(this.#redis, keys, {
-          run_id: runId,
-          owner,
-          journal_length_max: JOURNAL_LENGTH_MAX,
-          settled_count: settled.length,
-          settled_and_candidates: list,
-        }),
+        this.#inTime((notAfterMs) =>
+          GATE_ADMIT.run(this.#redis, keys, {
+            run_id: runId,
+            owner,
+            journal_length_max: JOURNAL_LENGTH_MAX,
+            not_after_ms: notAfterMs,
+            settled_count: settled.length,
+            settled_and_candidates: list,
+          }),
+        ),
       ),
     );
     return answersOf(reply, candidates);
+  }
+
+  /**
+   * Tells the server until when the answer is waited for, by its own clock. Rejects like one that did not
+   * answer when it was too late, or its clock was set: what is sent again says it by the right time.
+   */
+  async #inTime(admit: (notAfterMs: number) => Promise<AdmitReply>): Promise<AdmitReply> {
+    const sentAt = this.#clock.monotonic();
+    const notAfterMs = this.#serverClock.at(sentAt + this.#patienceMs);
+    const reply = await admit(must(notAfterMs, "the time of the server whose run is known"));
+    this.#serverClock.hear(reply.atMs, sentAt, this.#clock.monotonic());
+    if (reply.letters.startsWith(LETTER_TOO_LATE)) throw new Error(TIMED_OUT);
+    return reply;
   }
 
   async settle(input: GateEpoch & { readonly orderIds: readonly string[] }): Promise<void> {
@@ -246,7 +270,10 @@ class RedisGate implements Gate {
 
   async #askRun(connection: number): Promise<string> {
     try {
+      const sentAt = this.#clock.monotonic();
       const info = await this.#redis.info("server");
+      const shownUs = Number(must(SERVER_TIME.exec(info)?.[1], "the time in INFO"));
+      this.#serverClock.hear(shownUs / US_PER_MS, sentAt, this.#clock.monotonic());
       const runId = must(RUN_ID.exec(info)?.[1], "a run id in INFO");
       if (this.#connection === connection) this.#runId = runId;
       return runId;
@@ -277,8 +304,10 @@ function attemptOf(one: GateCandidate | GateHolder): string {
   return `${one.orderId}:${one.requestId ?? ""}`;
 }
 
-function answersOf(reply: AdmitReply, candidates: readonly GateCandidate[]): readonly GateAnswer[] {
-  const { letters, knownOrderIds } = reply;
+function answersOf(
+  { letters, knownOrderIds }: Letters,
+  candidates: readonly GateCandidate[],
+): readonly GateAnswer[] {
   assert(letters.length === candidates.length, "the gate must answer every candidate");
   let known = 0;
   return candidates.map(({ orderId }, index) => {

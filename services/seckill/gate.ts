@@ -102,7 +102,10 @@ export interface Gate {
    */
   load(sale: GateLoad): Promise<void>;
 
-  /** One answer per candidate, in order: first come, first served. Sent a second time on a time-out. */
+  /**
+   * One answer per candidate, in order: first come, first served. Sent a second time on a time-out. Lets
+   * nobody in once this process has stopped waiting for the answer, however late the server hears of it.
+   */
   admit(input: GateAdmission): Promise<readonly GateAnswer[]>;
 
   /** Takes committed orders off the pending ones. A lost settle is harmless. At most GATE_PAGE_MAX. */

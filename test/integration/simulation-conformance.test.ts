@@ -219,7 +219,7 @@ function realGate(bench: GateBench): GateSide {
 
 function simulatedGate(simulation: Simulation): GateSide {
   const namespace = "simulated";
-  const server = new RedisServer(() => simulation.wallMs);
+  const server = new RedisServer(() => simulation.preciseWallMs);
   const network = new Network(simulation, fixedFaults([]));
   const now = (): number => simulation.wallMs;
   const redis = simulatedRedis(network, server, new Process("node"));

@@ -1,5 +1,7 @@
 // lua/seckill/admit.lua through the gate: each answer a buyer can get, and what is kept of it.
 import assert from "node:assert/strict";
+import { systemClock } from "../../services/kernel/clock.ts";
+import { createGate } from "../../services/seckill/gate.store.ts";
 import {
   type GateAnswer,
   type GateCandidate,
@@ -7,6 +9,7 @@ import {
   type GateOutcome,
   GATE_BATCH_MAX,
 } from "../../services/seckill/gate.ts";
+import { type FaultyLink, faultyLink } from "../support/faulty-link.ts";
 import {
   candidate,
   type GateBench,
@@ -15,9 +18,11 @@ import {
   openGate,
   openSale,
 } from "../support/gate.ts";
+import { testServers } from "../support/servers.ts";
 
 const OWNER = "node-1:abc";
 const DAY_MS = 86_400_000;
+const REDIS_PORT = 6_379;
 
 describe("admit.lua", () => {
   let bench: GateBench;
@@ -190,6 +195,44 @@ describe("admit.lua", () => {
     const answers = await admit(sale, [candidate(), candidate()]);
     assert.deepEqual(answers, [answer("not_loaded"), answer("not_loaded")]);
     assert.deepEqual(await bench.redis.keys(bench.keyOf(sale, "*")), []);
+  });
+
+  describe("when nobody waits for the answer any more", () => {
+    let link: FaultyLink;
+    before(async () => {
+      link = await faultyLink((await testServers()).redisUrl, REDIS_PORT);
+    });
+    after(() => link.close());
+
+    it("lets nobody in, however late the server hears of it", async () => {
+      const sale = await load({ units: 2 });
+      const far = await openGate({ redisUrl: link.url, namespace: bench.namespace });
+      const [first, second] = [candidate(), candidate()];
+      const asked = { saleId: sale.saleId, epoch: sale.epoch, owner: OWNER, settled: [] };
+      const [answered] = await far.gate.admit({ ...asked, candidates: [first] });
+      assert.equal(answered?.outcome, "admitted");
+      link.hold("requests");
+      await assert.rejects(far.gate.admit({ ...asked, candidates: [second] }), /timed out/);
+      link.mend();
+      // Commands of one connection are carried out in their order, and this one is answered.
+      assert.deepEqual((await far.gate.holders(sale)).userIds, [first.userId]);
+      assert.deepEqual(await stockAndPending(sale), [1, 1]);
+      far.close();
+    });
+
+    it("lets in whoever waits although one of the clocks was set, at the second sending", async () => {
+      const sale = await load();
+      let aheadMs = 0;
+      const monotonic = (): number => systemClock.monotonic() + aheadMs;
+      const gate = createGate({ ...bench, clock: { ...systemClock, monotonic } });
+      for (const stepMs of [DAY_MS, -DAY_MS]) {
+        const asked = { saleId: sale.saleId, epoch: sale.epoch, owner: OWNER, settled: [] };
+        const buyer = candidate();
+        aheadMs += stepMs;
+        const answers = await gate.admit({ ...asked, candidates: [buyer] });
+        assert.deepEqual(answers, [answer("admitted", buyer.orderId)]);
+      }
+    });
   });
 
   for (const part of ["stock", "window", "users"]) {

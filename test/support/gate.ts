@@ -28,14 +28,15 @@ export interface GateBench {
 export interface GateBenchOptions {
   /** The shared server unless given. */
   readonly redisUrl?: string;
+  /** One of its own unless given. */
+  readonly namespace?: string;
   /** The product's unless given; longer where a test sends more than one server can answer in time. */
   readonly commandTimeoutMs?: number;
 }
 
 export async function openGate(options: GateBenchOptions = {}): Promise<GateBench> {
-  const { redisUrl, ...changes } = options;
+  const { redisUrl, namespace = newNamespace(), ...changes } = options;
   const url = redisUrl ?? (await testServers()).redisUrl;
-  const namespace = `t${randomBytes(5).toString("hex")}`;
   const redis = createRedis(url, { name: namespace, log: silentLog, ...changes });
   if (!(await whenRedisReady(redis, READY_TIMEOUT_MS))) throw new Error("Redis is away");
   return {
@@ -45,6 +46,10 @@ export async function openGate(options: GateBenchOptions = {}): Promise<GateBenc
     keyOf: ({ saleId, epoch }, part) => `${namespace}:seckill:{${saleId}}:e${epoch}:${part}`,
     close: () => redis.disconnect(),
   };
+}
+
+function newNamespace(): string {
+  return `t${randomBytes(5).toString("hex")}`;
 }
 
 /** A Redis of the caller's own, to be killed, paused and emptied. */

@@ -66,7 +66,12 @@ export class Simulation {
 
   /** Wall clock, milliseconds since the Unix epoch. */
   get wallMs(): number {
-    return EPOCH_MS + Math.floor(this.#now);
+    return Math.floor(this.preciseWallMs);
+  }
+
+  /** With its fraction. */
+  get preciseWallMs(): number {
+    return EPOCH_MS + this.#now;
   }
 
   get eventCount(): number {

@@ -35,15 +35,17 @@ function record(redis: RedisServer, key: string): void {
 
 function admit(redis: RedisServer, keys: readonly string[], args: readonly string[]): unknown {
   const [stockKey, windowKey, usersKey, pendingKey, journalKey] = keys as Five;
-  const [runId, owner, , settledCount] = args as Five;
-  const first = 4 + Number(settledCount);
+  const [runId, owner, , notAfterMs, settledCount] = args as Five;
+  const first = 5 + Number(settledCount);
   const candidates = pairsOf(args.slice(first));
+  const now = String(redis.wallMs());
+  if (redis.wallMs() > Number(notAfterMs)) return ["L".repeat(candidates.length), now];
   const held = new Map(redis.hash(usersKey));
   const [stock, window] = [redis.text(stockKey), redis.text(windowKey)];
   if (held.get("run") !== runId || stock === null || window === null) {
-    return ["N".repeat(candidates.length)];
+    return ["N".repeat(candidates.length), now];
   }
-  redis.erase(pendingKey, args.slice(4, first));
+  redis.erase(pendingKey, args.slice(5, first));
   const closed = closedLetter(redis, window);
   const granted = new Map<string, string>();
   const known: string[] = [];
@@ -65,7 +67,7 @@ function admit(redis: RedisServer, keys: readonly string[], args: readonly strin
     redis.values.set(stockKey, String(Number(stock) - granted.size));
     record(redis, journalKey);
   }
-  return [letters.join(""), ...known];
+  return [letters.join(""), now, ...known];
 }
 
 interface KnownBuyer {

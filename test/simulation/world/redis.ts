@@ -11,6 +11,7 @@ import { GATE_SCRIPTS, type GateScript } from "./gate-scripts.ts";
 
 const COMMAND_TIMEOUT_MS = 300;
 const RECONNECT_MS = 50;
+const US_PER_MS = 1_000;
 
 export type RedisValue = string | Map<string, string>;
 
@@ -19,6 +20,7 @@ export class RedisServer {
   readonly values = new Map<string, RedisValue>();
   readonly #expiries = new Map<string, number>();
   readonly #listeners = new Set<() => void>();
+  /** Milliseconds since the Unix epoch, with their fraction. */
   readonly wallMs: () => number;
   #runs = 0;
 
@@ -114,6 +116,7 @@ type Listener = () => void;
 
 class Client {
   status = "ready";
+  readonly options = { commandTimeout: COMMAND_TIMEOUT_MS };
   readonly #network: Network;
   readonly #server: RedisServer;
   readonly #listeners = new Map<string, Listener[]>();
@@ -160,7 +163,10 @@ class Client {
   }
 
   info(): Promise<string> {
-    return this.#command("info", () => `# Server\r\nrun_id:${this.#server.runId}\r\n`);
+    return this.#command("info", () => {
+      const us = Math.floor(this.#server.wallMs() * US_PER_MS);
+      return `# Server\r\nrun_id:${this.#server.runId}\r\nserver_time_usec:${us}\r\n`;
+    });
   }
 
   evalsha(sha: string, keyCount: number, ...list: readonly (string | number)[]): Promise<unknown> {

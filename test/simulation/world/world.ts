@@ -50,7 +50,7 @@ export class World {
       },
     });
     for (const [schema, tables] of SIMULATED_TABLES) this.sql.createSchema(schema, tables);
-    this.redis = new RedisServer(() => simulation.wallMs);
+    this.redis = new RedisServer(() => simulation.preciseWallMs);
     this.messages = new MessageServer(this.network);
     this.brokers = new Brokers(this.network);
     this.provider = new Provider(this.network);
