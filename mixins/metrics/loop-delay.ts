@@ -1,7 +1,6 @@
-// How late the turns of the event loop are: a timer measures by how much it comes late itself. Node's own histogram
-// (monitorEventLoopDelay) drops the first turn after every reset, so a reading misses the turn it is made in, which is
-// the longest where turns are long.
+// The delay of the event loop between two readings of a node's metrics.
 import { createHistogram } from "node:perf_hooks";
+import { type WatchedTurns, watchTurns } from "../watch-turns.ts";
 
 const INTERVAL_MS = 20;
 const US_PER_MS = 1_000;
@@ -16,20 +15,16 @@ export interface LoopDelay {
 
 export function createLoopDelay(): LoopDelay {
   const lateUs = createHistogram();
-  let timer: NodeJS.Timeout | undefined;
+  let turns: WatchedTurns | undefined;
   return {
     start() {
-      let lastMs = performance.now();
-      timer = setInterval(() => {
-        const nowMs = performance.now();
+      turns = watchTurns(INTERVAL_MS, (lateMs) => {
         // A histogram takes whole numbers from one on.
-        lateUs.record(Math.max(1, Math.round((nowMs - lastMs - INTERVAL_MS) * US_PER_MS)));
-        lastMs = nowMs;
-      }, INTERVAL_MS);
-      timer.unref();
+        lateUs.record(Math.max(1, Math.round(lateMs * US_PER_MS)));
+      });
     },
     stop() {
-      clearInterval(timer);
+      turns?.stop();
     },
     takeP99Ms() {
       const late = lateUs.count === 0 ? 0 : lateUs.percentile(PERCENTILE) / US_PER_MS;

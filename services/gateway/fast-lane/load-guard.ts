@@ -1,8 +1,6 @@
 // Refuses work that could only be answered late: when the event loop lags, or when too many buyers
 // wait already. A refusal costs microseconds, a time-out costs the buyer seconds.
-//
-// The lag is how late a timer comes. Node's own histogram of it does not do: it drops the first turn after every
-// reset, and in an event loop that has one or two turns per reading, that is all of them.
+import { type WatchedTurns, watchTurns } from "../../../mixins/watch-turns.ts";
 
 const SAMPLE_INTERVAL_MS = 10;
 /** The lag is the median of so many turns: nobody is refused for a few that were late. */
@@ -32,7 +30,7 @@ export function createLoadGuard(
 ): LoadGuard {
   let waiting = 0;
   const lag = createLagWindow();
-  let timer: NodeJS.Timeout | undefined;
+  let turns: WatchedTurns | undefined;
   const lagShare = (): number => lag.medianMs() / lagMaxMs;
 
   return {
@@ -45,15 +43,10 @@ export function createLoadGuard(
       waiting -= 1;
     },
     start() {
-      let lastMs = performance.now();
-      timer = setInterval(() => {
-        const nowMs = performance.now();
-        lag.note(Math.max(0, nowMs - lastMs - SAMPLE_INTERVAL_MS));
-        lastMs = nowMs;
-      }, SAMPLE_INTERVAL_MS);
+      turns = watchTurns(SAMPLE_INTERVAL_MS, (lateMs) => lag.note(lateMs));
     },
     stop() {
-      clearInterval(timer);
+      turns?.stop();
     },
   };
 }
