@@ -2,7 +2,6 @@
 import { randomBytes } from "node:crypto";
 import { setPriority } from "node:os";
 import { join } from "node:path";
-import type { Role } from "../../config/roles.ts";
 import type { DataFolder } from "./data-folder.ts";
 import type { GuardedProcess } from "./guard.ts";
 import { startGuarded } from "./guard.ts";
@@ -16,9 +15,6 @@ const READY_MARK = '{"ready":';
 const NODE_NAME_RANDOM_BYTES = 3;
 /** A node ends itself within 25 s of SIGTERM; a little more before it is killed. */
 const STOP_GRACE_MS = 27_000;
-/** The role that all customers go through, and its nice value; nginx calls the same worker_priority. */
-const ENTRANCE: Role = "edge";
-const ENTRANCE_NICE = -5;
 
 export interface NodeProcessOptions {
   /** Name of the process: its role, its log file, the first part of its node id. */
@@ -26,6 +22,8 @@ export interface NodeProcessOptions {
   /** Value of SERVICES. */
   services: string;
   metricsPort: number;
+  /** Its nice value, where the user may give it. */
+  nice: number;
   folder: DataFolder;
   /** Folder of the source code. */
   sourceDir: string;
@@ -69,7 +67,7 @@ export class NodeProcess {
 
   /** Resolves when the process is started, which is before it is ready. */
   async start(): Promise<void> {
-    const { folder, sourceDir, settings, services, name, metricsPort } = this.#options;
+    const { folder, sourceDir, settings, services, name, metricsPort, nice } = this.#options;
     await endStaleProcess(folder, name);
     this.#logStart = logSize(this.logFile);
     this.#process = await startGuarded({
@@ -88,7 +86,7 @@ export class NodeProcess {
       },
     });
     recordPid(folder, name, this.#process.pid);
-    if (services === ENTRANCE) letGoFirst(this.#process.pid);
+    if (nice !== 0) trySetPriority(this.#process.pid, nice);
   }
 
   /** Resolves when every service of the process has started; throws LauncherError when it ended or took too long. */
@@ -124,13 +122,9 @@ export class NodeProcess {
   }
 }
 
-/**
- * All share one machine, where who is told to come back later would wait for those who work for the others (ADR 14).
- * A user who may not say who goes first has a shop that is slower to refuse.
- */
-function letGoFirst(pid: number): void {
+function trySetPriority(pid: number, nice: number): void {
   try {
-    setPriority(pid, ENTRANCE_NICE);
+    setPriority(pid, nice);
   } catch {
     // Only root may, and not in every container.
   }

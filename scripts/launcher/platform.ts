@@ -2,7 +2,7 @@
 // Each part is recorded as soon as it is started, so that a stop at any moment finds all of it.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { ROLES } from "../../config/roles.ts";
+import { type Role, ROLES } from "../../config/roles.ts";
 import type { Settings } from "../../config/schema.ts";
 import { DEMO_PRODUCTS } from "../demo/catalogue.ts";
 import type { DataFolder } from "./data-folder.ts";
@@ -37,6 +37,9 @@ import { waitUntil } from "./wait-until.ts";
 
 const READYZ_TIMEOUT_MS = 30_000;
 const LOOPBACK = "127.0.0.1";
+/** The role that all customers go through: in a flood it would wait for those who work for the others (ADR 14). */
+const ENTRANCE: Role = "edge";
+const ENTRANCE_NICE = -5;
 /** Addresses that mean "every address": the operator reaches them as localhost. */
 const EVERY_ADDRESS: ReadonlySet<string> = new Set(["0.0.0.0", "::", LOOPBACK, "localhost"]);
 
@@ -238,7 +241,9 @@ export class Platform {
       const chosen = this.settings.METRICS_PORT;
       const metricsPort = chosen === 0 ? await ports.take(`metrics-${name}`) : chosen + index;
       const settings = { ...this.#environment, ...this.#loginsOf(name) };
-      nodes.push(new NodeProcess({ name, services, metricsPort, folder, sourceDir, settings }));
+      const nice = services === ENTRANCE ? ENTRANCE_NICE : 0;
+      const shared = { folder, sourceDir, settings };
+      nodes.push(new NodeProcess({ name, services, metricsPort, nice, ...shared }));
     }
     return nodes;
   }
