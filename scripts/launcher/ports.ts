@@ -9,7 +9,8 @@ const PORTS_FILE = "ports.json";
 const PORT_MIN = 10_000;
 const PORT_MAX = 65_535;
 const TRIES_MAX = 1_000;
-const KERNEL_RANGE_FILE = "/proc/sys/net/ipv4/ip_local_port_range";
+/** The kernel's setting. */
+export const KERNEL_RANGE_FILE = "/proc/sys/net/ipv4/ip_local_port_range";
 /** What IANA sets aside for outgoing connections; the kernel's own setting is asked first. */
 const IANA_DYNAMIC_PORTS: PortRange = { first: 49_152, last: PORT_MAX };
 

@@ -7,7 +7,7 @@ import { openDataFolder } from "../../scripts/launcher/data-folder.ts";
 import { LauncherError } from "../../scripts/launcher/launcher-error.ts";
 import { lastLines, readLogFrom, rotateLog } from "../../scripts/launcher/log-files.ts";
 import { takeLock } from "../../scripts/launcher/lock.ts";
-import { isPortFree, outgoingPorts, PortBook } from "../../scripts/launcher/ports.ts";
+import { isPortFree, KERNEL_RANGE_FILE, outgoingPorts, PortBook } from "../../scripts/launcher/ports.ts";
 import { readPlatformEnv, writePlatformEnv } from "../../scripts/launcher/run-state.ts";
 import { openSecrets } from "../../scripts/launcher/secrets.ts";
 import { tempFolder } from "../support/temp-folder.ts";
@@ -89,7 +89,7 @@ describe("ports of a data folder", () => {
 
   it("move out of those of outgoing connections, where an older start had found them", async () => {
     const dir = tempFolder();
-    const { first } = outgoingPorts("/proc/sys/net/ipv4/ip_local_port_range");
+    const { first } = outgoingPorts(KERNEL_RANGE_FILE);
     writeFileSync(join(dir, "ports.json"), JSON.stringify({ redis: first }));
     assert.notEqual(await new PortBook(dir).take("redis"), first);
   });

@@ -2,7 +2,12 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { findFreePort, offeredPorts, outgoingPorts } from "../../scripts/launcher/ports.ts";
+import {
+  findFreePort,
+  KERNEL_RANGE_FILE,
+  offeredPorts,
+  outgoingPorts,
+} from "../../scripts/launcher/ports.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
 describe("ports of the launcher", () => {
@@ -27,7 +32,7 @@ describe("ports of the launcher", () => {
   });
 
   it("are found outside of them on this machine, each once", async () => {
-    const outgoing = outgoingPorts("/proc/sys/net/ipv4/ip_local_port_range");
+    const outgoing = outgoingPorts(KERNEL_RANGE_FILE);
     const offered = offeredPorts(outgoing);
     const found = [await findFreePort(), ...(await Promise.all([findFreePort(), findFreePort()]))];
     assert.equal(new Set(found).size, 3);
