@@ -12,7 +12,7 @@ import { World } from "./world/world.ts";
 /** A disturbed part that waits for a node that died goes no further than this. */
 const DISTURBED_MAX_MS = 20_000;
 /** Pauses between the rounds in which the shop comes to rest: past leases, claims and retries. */
-const REST_PAUSES_MS = [20, 200, 2_000, 11_000, 21_000, 31_000, 31_000, 61_000, 61_000, 61_000];
+const REST_PAUSES_MS = [200, 2_000, 11_000, 21_000, 31_000, 31_000, 61_000, 61_000, 61_000];
 const TURNS: readonly Turn[] = [
   "sagas",
   "deadlines",
