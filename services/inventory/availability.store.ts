@@ -1,6 +1,6 @@
 // What orders may take of SKUs, for product pages: read from Redis, which every commit writes to.
-// Redis is a copy and may be away: then a small copy in this process answers for at most
-// LOCAL_TTL_MS, and after that the database. Never used to grant anything.
+// Redis is a copy and may be away, or not have it yet: then a small copy in this process answers for at
+// most LOCAL_TTL_MS, and after that the database. Never used to grant anything.
 import { LRUCache } from "lru-cache";
 import type { Database } from "../../mixins/database/database.ts";
 import type { Log } from "../../mixins/log.ts";
@@ -59,7 +59,7 @@ export class AvailabilityStore {
     const copies = await this.#readCopies(skuIds);
     const missing = new Set<string>();
     skuIds.forEach((skuId, index) => {
-      const known = copies === undefined ? this.#local.get(skuId) : copies[index];
+      const known = copies?.[index] ?? this.#local.get(skuId);
       if (known === undefined) missing.add(skuId);
       else units.set(skuId, known);
     });

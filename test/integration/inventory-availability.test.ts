@@ -56,6 +56,32 @@ describe("availability", () => {
     assert.equal(reads(), 1);
   });
 
+  it("reads nothing again for who saw no copy in Redis before the first read had ended", async () => {
+    const copies = createAvailabilityCopies(node.redis, node.namespace);
+    const { promise: untilRead, resolve: endWait } = Promise.withResolvers<undefined>();
+    const waits = [untilRead];
+    const store = new AvailabilityStore({
+      database: node.database,
+      copies: {
+        ...copies,
+        async read(skuIds) {
+          const wait = waits.shift();
+          const found = await copies.read(skuIds);
+          await wait;
+          return found;
+        },
+      },
+      clock: systemClock,
+      log: silentLog,
+    });
+    const late = store.read([sku]);
+    assert.equal((await store.read([sku])).get(sku), 10);
+    endWait(undefined);
+    assert.equal((await late).get(sku), 10);
+    assert.equal(reads(), 1);
+    await store.stop();
+  });
+
   it("leaves unknown SKUs out and keeps back the safety stock", async () => {
     const { stock } = await putStock(node.database, {
       skuId: sku,
