@@ -162,13 +162,13 @@ export class Campaign {
     return keyring.sign({ userId: sub, role, familyId: String(Date.now()) });
   }
 
-  #judge(what: string, { operation }: FuzzRequest, answer: Answer): void {
+  #judge(what: string, request: FuzzRequest, answer: Answer): void {
+    const { operation } = request;
     const { status, headers, body } = answer;
     this.#statuses.set(status, (this.#statuses.get(status) ?? 0) + 1);
     const text = JSON.stringify({ headers, body });
     assert.ok(status < 500, `${what}: ${String(status)} ${text}`);
-    const path = operation.path.replaceAll(/\{[a-z_]+\}/g, "0");
-    this.#check.check({ method: operation.method, path, answer });
+    this.#check.check({ method: operation.method, path: plainPathOf(request), answer });
     if (status < 300) {
       this.#succeeded.add(`${operation.method} ${operation.path}`);
       this.#remember(operation.path, answer);
@@ -225,6 +225,13 @@ function pathOf({ operation, path, query }: FuzzRequest): string {
   if (query.length === 0) return filled;
   const pairs = query.map(([name, value]) => `${encoded(name)}=${encoded(value)}`);
   return `${filled}?${pairs.join("&")}`;
+}
+
+/** With a plain id for whatever was made up; who names none asks for the list. */
+function plainPathOf({ operation, path }: FuzzRequest): string {
+  return operation.path
+    .replaceAll(/\{([a-z_]+)\}/g, (_all, name: string) => (path[name] === "" ? "" : "0"))
+    .replace(/\/$/, "");
 }
 
 /** As it stands in a URL; marks of ids stay as they are. */
