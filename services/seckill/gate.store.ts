@@ -109,6 +109,8 @@ class RedisGate implements Gate {
   }
 
   runId(): string | undefined {
+    // An answer that was lost is asked for again: without it nobody would ever load this server.
+    if (this.#runId === undefined) void this.#currentRun().catch(() => undefined);
     return this.#runId;
   }
 

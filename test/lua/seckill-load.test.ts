@@ -6,7 +6,10 @@ import {
   type GateLoad,
   GATE_PAGE_MAX,
 } from "../../services/seckill/gate.ts";
+import { createGate } from "../../services/seckill/gate.store.ts";
 import { must } from "../../services/kernel/assert.ts";
+import { systemClock } from "../../services/kernel/clock.ts";
+import { eventually } from "../support/eventually.ts";
 import {
   candidate,
   type GateBench,
@@ -18,6 +21,7 @@ import {
 
 const OWNER = "node-1:abc";
 const HOUR_MS = 3_600_000;
+const RUN_TIMEOUT_MS = 5_000;
 
 describe("the gate's load and give-back", () => {
   let bench: GateBench;
@@ -38,6 +42,23 @@ describe("the gate's load and give-back", () => {
     users: bench.keyOf(sale, "users"),
     pending: bench.keyOf(sale, "pending"),
     journal: bench.keyOf(sale, "journal"),
+  });
+
+  it("asks for the run of the server again when the first answer was lost", async () => {
+    const { redis } = await openGate();
+    const ask = redis.info.bind(redis);
+    let asked = 0;
+    redis.info = ((section: string) => {
+      asked += 1;
+      return asked === 1 ? Promise.reject(new Error("Command timed out")) : ask(section);
+    }) as typeof redis.info;
+    const gate = createGate({ redis, namespace: bench.namespace, clock: systemClock });
+    await eventually(() => gate.runId() !== undefined, {
+      timeoutMs: RUN_TIMEOUT_MS,
+      what: "the run of the server is known",
+    });
+    assert.equal(asked, 2);
+    redis.disconnect();
   });
 
   describe("load", () => {
