@@ -7,7 +7,12 @@ import { openDataFolder } from "../../scripts/launcher/data-folder.ts";
 import { LauncherError } from "../../scripts/launcher/launcher-error.ts";
 import { lastLines, readLogFrom, rotateLog } from "../../scripts/launcher/log-files.ts";
 import { takeLock } from "../../scripts/launcher/lock.ts";
-import { isPortFree, KERNEL_RANGE_FILE, outgoingPorts, PortBook } from "../../scripts/launcher/ports.ts";
+import {
+  isPortFree,
+  KERNEL_RANGE_FILE,
+  outgoingPorts,
+  PortBook,
+} from "../../scripts/launcher/ports.ts";
 import { readPlatformEnv, writePlatformEnv } from "../../scripts/launcher/run-state.ts";
 import { openSecrets } from "../../scripts/launcher/secrets.ts";
 import { tempFolder } from "../support/temp-folder.ts";
