@@ -39,6 +39,8 @@ const RETENTION_MS = HOUR_MS;
 const JOURNAL_LENGTH_MAX = 1_000;
 /** How the client rejects a command without an answer in time. */
 const TIMED_OUT = "Command timed out";
+/** Between two questions for the run of a server that did not answer the first, ms. */
+const ASK_AGAIN_MS = 100;
 /** How the server rejects a command on a key that holds something else. */
 const SPOILED = "WRONGTYPE";
 const RUN_FIELD = "run";
@@ -92,6 +94,7 @@ class RedisGate implements Gate {
   #connection = 0;
   #runId: string | undefined;
   #asking: Promise<string> | undefined;
+  #askingAgain: NodeJS.Timeout | undefined;
 
   constructor({ redis, namespace, clock }: GateStoreDeps) {
     this.#redis = redis;
@@ -104,13 +107,11 @@ class RedisGate implements Gate {
       this.#runId = undefined;
       this.#asking = undefined;
     });
-    redis.on("ready", () => void this.#currentRun().catch(() => undefined));
-    if (redis.status === "ready") void this.#currentRun().catch(() => undefined);
+    redis.on("ready", () => this.#learnRun());
+    if (redis.status === "ready") this.#learnRun();
   }
 
   runId(): string | undefined {
-    // An answer that was lost is asked for again: without it nobody would ever load this server.
-    if (this.#runId === undefined) void this.#currentRun().catch(() => undefined);
     return this.#runId;
   }
 
@@ -264,7 +265,11 @@ class RedisGate implements Gate {
     return await onceMore(async () => await command(this.#runId ?? (await this.#currentRun())));
   }
 
-  /** Asked once per connection. */
+  #learnRun(): void {
+    this.#currentRun().catch(() => undefined);
+  }
+
+  /** Asked once per connection, and again for as long as it lives when there was no answer. */
   #currentRun(): Promise<string> {
     this.#asking ??= this.#askRun(this.#connection);
     return this.#asking;
@@ -281,8 +286,17 @@ class RedisGate implements Gate {
       return runId;
     } catch (error) {
       if (this.#connection === connection) this.#asking = undefined;
+      this.#askAgainLater();
       throw error;
     }
+  }
+
+  /** Without the answer nobody would ever load this server. A new connection asks by itself. */
+  #askAgainLater(): void {
+    this.#askingAgain ??= setTimeout(() => {
+      this.#askingAgain = undefined;
+      if (this.#redis.status === "ready" && this.#runId === undefined) this.#learnRun();
+    }, ASK_AGAIN_MS).unref();
   }
 
   #keys({ saleId, epoch }: GateEpoch): EpochKeys {

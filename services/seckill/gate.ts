@@ -138,10 +138,7 @@ export interface Gate {
   heartbeat(owner: string): Promise<void>;
   aliveOwners(owners: readonly string[]): Promise<ReadonlySet<string>>;
 
-  /**
-   * The run of the server this process is connected to; undefined while it is not connected, or has not
-   * answered yet: it is asked then, and a later call tells.
-   */
+  /** The run of the server this process is connected to; undefined without a connection or before its answer. */
   runId(): string | undefined;
 }
 
