@@ -185,15 +185,15 @@ class RedisGate implements Gate {
   }
 
   /**
-   * Tells the server until when the answer is waited for, by its own clock. Rejects like one that did not
-   * answer when it was too late, or its clock was set: what is sent again says it by the right time.
+   * Tells the server until when the answer is waited for, by its own clock. Rejects with TooLate when that
+   * was over, or its clock was set: what is sent again says it by the right time.
    */
   async #inTime(admit: (notAfterMs: number) => Promise<AdmitReply>): Promise<AdmitReply> {
     const sentAt = this.#clock.monotonic();
     const notAfterMs = this.#serverClock.at(sentAt + this.#patienceMs);
     const reply = await admit(must(notAfterMs, "the time of the server whose run is known"));
     this.#serverClock.hear(reply.atMs, sentAt, this.#clock.monotonic());
-    if (reply.letters.startsWith(LETTER_TOO_LATE)) throw new Error(TIMED_OUT);
+    if (reply.letters.startsWith(LETTER_TOO_LATE)) throw new TooLate();
     return reply;
   }
 
@@ -315,6 +315,11 @@ class RedisGate implements Gate {
   }
 }
 
+/** The server heard of an admission after the time until which it was waited for, and let nobody in. */
+class TooLate extends Error {
+  override readonly name = "TooLate";
+}
+
 /** The form of what the users hash holds. */
 function attemptOf(one: GateCandidate | GateHolder): string {
   return `${one.orderId}:${one.requestId ?? ""}`;
@@ -369,7 +374,11 @@ async function onceMore<T>(command: () => Promise<T>): Promise<T> {
   try {
     return await command();
   } catch (error) {
-    if (!(error instanceof Error) || error.message !== TIMED_OUT) throw error;
+    if (!isLate(error)) throw error;
     return await command();
   }
+}
+
+function isLate(error: unknown): boolean {
+  return error instanceof TooLate || (error instanceof Error && error.message === TIMED_OUT);
 }
