@@ -1,6 +1,7 @@
 // What a buyer is told of his attempts at a flash sale, whichever of two gateways he came to and asks.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Sale } from "../../services/contracts/seckill.ts";
 import { Cluster } from "../support/cluster.ts";
 import { eventually } from "../support/eventually.ts";
@@ -12,6 +13,8 @@ import { findFreePort } from "../../scripts/launcher/ports.ts";
 const SHOP =
   "gateway,user,product,inventory,order,payment,seckill,operations,provider,auditor," +
   "user-worker,product-worker,inventory-worker,order-worker,payment-worker,seckill-worker";
+
+const APART_MS = 5;
 
 interface Told {
   readonly at: string;
@@ -55,6 +58,9 @@ describe("the story of a buyer", function () {
     return data.story;
   }
 
+  /** Stories tell whole milliseconds: within one, two gateways' answers have no order. */
+  const apart = (): Promise<void> => delay(APART_MS);
+
   /** A decided answer of the fast lane; a shop that is busy is asked again. */
   async function ask(client: HttpClient, saleId: string): Promise<string> {
     return await eventually(
@@ -84,7 +90,9 @@ describe("the story of a buyer", function () {
     const { sale } = await soldOutTo(1);
     const loser = await shop.customer();
     const here = await ask(loser, sale.id);
+    await apart();
     const there = await ask(elsewhere(loser), sale.id);
+    await apart();
     // With a body a request is not for the fast lane.
     const { status, headers } = await loser.send("POST", `${SALES}/${sale.id}/orders`, {
       body: {},
