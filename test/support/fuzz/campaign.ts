@@ -219,9 +219,7 @@ function renewed(token: string): string {
 }
 
 function pathOf({ operation, path, query }: FuzzRequest): string {
-  const filled = operation.path.replaceAll(/\{([a-z_]+)\}/g, (_all, name: string) =>
-    encoded(path[name] ?? ""),
-  );
+  const filled = filledPath(operation.path, (name) => encoded(path[name] ?? ""));
   if (query.length === 0) return filled;
   const pairs = query.map(([name, value]) => `${encoded(name)}=${encoded(value)}`);
   return `${filled}?${pairs.join("&")}`;
@@ -229,9 +227,11 @@ function pathOf({ operation, path, query }: FuzzRequest): string {
 
 /** With a plain id for whatever was made up; who names none asks for the list. */
 function plainPathOf({ operation, path }: FuzzRequest): string {
-  return operation.path
-    .replaceAll(/\{([a-z_]+)\}/g, (_all, name: string) => (path[name] === "" ? "" : "0"))
-    .replace(/\/$/, "");
+  return filledPath(operation.path, (name) => (path[name] === "" ? "" : "0")).replace(/\/$/, "");
+}
+
+function filledPath(path: string, valueOf: (parameter: string) => string): string {
+  return path.replaceAll(/\{([a-z_]+)\}/g, (_all, name: string) => valueOf(name));
 }
 
 /** As it stands in a URL; marks of ids stay as they are. */
