@@ -102,11 +102,11 @@ export class Rig {
       mountDisks(dataFolderAt(dataDir), disksMb);
     });
     const links = {
-      mysql: await faultyLink(servers.mysqlUrl, 3306),
-      redis: await faultyLink(servers.redisUrl, 6379),
-      nats: await faultyLink(servers.natsUrl, 4222),
-      provider: await faultyLink("http://127.0.0.1", 80),
-      callbacks: await faultyLink("http://127.0.0.1", 80),
+      mysql: await faultyLink(servers.mysqlUrl),
+      redis: await faultyLink(servers.redisUrl),
+      nats: await faultyLink(servers.natsUrl),
+      provider: await faultyLink("http://127.0.0.1"),
+      callbacks: await faultyLink("http://127.0.0.1"),
     };
     const shop = await startShop({
       environment: {

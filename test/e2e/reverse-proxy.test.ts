@@ -30,7 +30,7 @@ describe("the shop behind nginx", function () {
 
   before(async () => {
     const shop = await openShop();
-    link = await faultyLink(shop.url, 80);
+    link = await faultyLink(shop.url);
     nginx = await ReverseProxy.start(link.port);
     front = new Shop({ url: nginx.url, admin: await signedInAdmin(nginx.url) });
   });

@@ -12,7 +12,6 @@ import { API, WEBHOOK_SECRET } from "../support/shop.ts";
 
 const PER_SECOND = 10;
 const BURST = 2 * PER_SECOND;
-const REDIS_PORT = 6_379;
 const FLOOD = 100;
 const REDIS_TIMEOUT_MS = 10_000;
 
@@ -24,7 +23,7 @@ describe("rate limits at the edge", function () {
 
   before(async () => {
     const servers = await testServers();
-    link = await faultyLink(servers.redisUrl, REDIS_PORT);
+    link = await faultyLink(servers.redisUrl);
     const secret = () => randomBytes(32).toString("hex");
     const shared = {
       NAMESPACE: `e${randomBytes(5).toString("hex")}`,

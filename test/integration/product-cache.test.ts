@@ -8,8 +8,6 @@ import { type FaultyLink, faultyLink } from "../support/faulty-link.ts";
 import { type ProductNode, productNode } from "../support/product.ts";
 import { testServers } from "../support/servers.ts";
 
-const REDIS_PORT = 6379;
-const MYSQL_PORT = 3306;
 const DAY_MS = 86_400_000;
 /** The filter's own reads; they belong to no request. */
 const BACKGROUND = new Set(["product.count_all", "product.ids_after"]);
@@ -25,8 +23,8 @@ describe("the product cache", () => {
 
   before(async () => {
     const servers = await testServers();
-    redisLink = await faultyLink(servers.redisUrl, REDIS_PORT);
-    mysqlLink = await faultyLink(servers.mysqlUrl, MYSQL_PORT);
+    redisLink = await faultyLink(servers.redisUrl);
+    mysqlLink = await faultyLink(servers.mysqlUrl);
     schemas = await testDatabase({ services: ["product"] });
     office = await productNode(schemas);
     shop = await productNode(schemas, {

@@ -24,7 +24,6 @@ const BATCH_MAX = 5;
 const TIME_MAX_MS = 30_000;
 /** A busy machine is not what is tried here: the way to the gate is cut where it shall fail. */
 const COMMAND_TIMEOUT_MS = 3_000;
-const REDIS_PORT = 6_379;
 const READY_TIMEOUT_MS = 10_000;
 /** Who is told to come back does so at most this often. */
 const PATIENCE = 40;
@@ -256,7 +255,7 @@ describe("admission to a sale, whatever dies between two steps", function () {
   before(async () => {
     schemas = await testDatabase({ services: ["seckill"] });
     const { redisUrl } = await testServers();
-    link = await faultyLink(redisUrl, REDIS_PORT);
+    link = await faultyLink(redisUrl);
     bench = await openGate({ redisUrl: link.url, commandTimeoutMs: COMMAND_TIMEOUT_MS });
     // Every node of every life listens for the end of the one connection.
     bench.redis.setMaxListeners(0);

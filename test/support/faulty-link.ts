@@ -3,10 +3,18 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { must } from "../../services/kernel/assert.ts";
 
 /** Chunks that wait on one connection; beyond this its sender is paused. */
 const WAITING_CHUNKS_MAX = 1_000;
 const MS_PER_S = 1_000;
+/** Of a URL that names none. */
+const DEFAULT_PORTS: Readonly<Record<string, number>> = {
+  "redis:": 6379,
+  "mysql:": 3306,
+  "nats:": 4222,
+  "http:": 80,
+};
 
 /** From the client to the server, or back. */
 export type Direction = "requests" | "replies";
@@ -52,13 +60,9 @@ export interface FaultyLink {
 }
 
 /** @param listenHost address of this end of the link, where a client of another network finds it. */
-export async function faultyLink(
-  serverUrl: string,
-  defaultPort: number,
-  listenHost = "127.0.0.1",
-): Promise<FaultyLink> {
+export async function faultyLink(serverUrl: string, listenHost = "127.0.0.1"): Promise<FaultyLink> {
   const target = new URL(serverUrl);
-  const link = new Link(target.hostname, target.port === "" ? defaultPort : Number(target.port));
+  const link = new Link(target.hostname, portOf(target));
   const port = await link.listen(listenHost);
   target.hostname = listenHost;
   target.port = String(port);
@@ -81,6 +85,10 @@ export async function faultyLink(
     pointTo: (newPort) => link.pointTo(newPort),
     close: () => link.close(),
   };
+}
+
+function portOf({ port, protocol }: URL): number {
+  return port === "" ? must(DEFAULT_PORTS[protocol], `a port of ${protocol}`) : Number(port);
 }
 
 type Passage = "open" | "held" | "dropped";

@@ -29,7 +29,7 @@ describe("a faulty link", () => {
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
-    link = await faultyLink(`tcp://127.0.0.1:${String(port)}`, 1);
+    link = await faultyLink(`tcp://127.0.0.1:${String(port)}`);
   });
   afterEach(() => {
     for (const client of clients.splice(0)) client.destroy();

@@ -42,13 +42,13 @@ function plugIn(): void {
 /** Where the servers are, seen from the other network. */
 async function addresses({ servers, shop }: Rig): Promise<Record<string, string>> {
   const provider = `http://127.0.0.1:${shop.environment["PROVIDER_PORT"] ?? ""}`;
-  const to = async (url: string, port: number): Promise<string> =>
-    (await faultyLink(url, port, HOST_SIDE)).url.replace(/\/$/, "");
+  const to = async (url: string): Promise<string> =>
+    (await faultyLink(url, HOST_SIDE)).url.replace(/\/$/, "");
   return {
-    MYSQL_URL: await to(servers.mysqlUrl, 3306),
-    REDIS_URL: await to(servers.redisUrl, 6379),
-    NATS_URL: await to(servers.natsUrl, 4222),
-    PROVIDER_URL: await to(provider, 80),
+    MYSQL_URL: await to(servers.mysqlUrl),
+    REDIS_URL: await to(servers.redisUrl),
+    NATS_URL: await to(servers.natsUrl),
+    PROVIDER_URL: await to(provider),
   };
 }
 
