@@ -16,7 +16,7 @@ import { listenForStop } from "./launcher/stop-signals.ts";
 import { makeThrowAwayFolder, removeThrowAwayFolder } from "./launcher/throw-away-folder.ts";
 import type { Check } from "./test-run/checks.ts";
 import { checksOf } from "./test-run/checks.ts";
-import type { Suite, SuiteResult } from "./test-run/suites.ts";
+import type { Failure, Suite, SuiteResult } from "./test-run/suites.ts";
 import {
   COVERED_LINES_MIN,
   readReport,
@@ -26,6 +26,7 @@ import {
 } from "./test-run/suites.ts";
 
 const SOURCE_DIR = resolve(import.meta.dirname, "..");
+const REPORTER = join(SOURCE_DIR, "scripts", "test-run", "json-with-retries.ts");
 const CHECK_TIMEOUT_MS = 300_000;
 const CHECKS_AT_ONCE = 2;
 const OUTPUT_LINES_SHOWN = 60;
@@ -109,7 +110,7 @@ class TestRun {
   async #mocha(suite: Suite, files: readonly string[], logFile: string): Promise<SuiteResult> {
     const reportFile = join(this.#workDir, `${suite.name}.json`);
     const mocha = join(SOURCE_DIR, "node_modules", "mocha", "bin", "mocha.js");
-    const reporter = ["--reporter", "json", "--reporter-option", `output=${reportFile}`];
+    const reporter = ["--reporter", REPORTER, "--reporter-option", `output=${reportFile}`];
     const parallel = suite.jobs === 1 ? [] : ["--parallel", "--jobs", String(suite.jobs)];
     const retries = suite.needsServers ? ["--retries", String(SERVER_TEST_RETRIES)] : [];
     const run = [process.execPath, mocha, ...reporter, ...parallel, ...retries, ...files];
@@ -149,10 +150,8 @@ class TestRun {
     if (passed + failures.length === 0) this.#failed += 1;
     const skipped = pending === 0 ? "" : `, ${pending} pending`;
     report(suite.name, `${passed} passed, ${failures.length} failed${skipped}`, startedAt);
-    for (const title of repeated) console.log(`    ↻ passed only when repeated: ${title}`);
-    for (const { title, reason } of failures) {
-      console.log(`\n    ✗ ${title}\n${reason.replace(/^/gm, "      ")}\n`);
-    }
+    for (const failure of repeated) tell("↻ passed only when repeated:", failure);
+    for (const failure of failures) tell("✗", failure);
   }
 
   async #serverUrls(): Promise<Record<string, string>> {
@@ -210,6 +209,10 @@ class TestRun {
 function report(name: string, text: string, startedAt: number): void {
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   console.log(`  ${name.padEnd(14)} ${text.padEnd(44)} ${seconds.padStart(6)} s`);
+}
+
+function tell(what: string, { title, reason }: Failure): void {
+  console.log(`\n    ${what} ${title}\n${reason.replace(/^/gm, "      ")}\n`);
 }
 
 function showLog(file: string): void {

@@ -20,7 +20,7 @@ const MINUTE_MS = 60_000;
 
 export const COVERED_LINES_MIN = 90;
 /** A test that meets real servers on a machine shared with others may be repeated this often; every
- * repetition is printed. A fault in the product fails all of them. */
+ * repetition is printed, with why it was needed. A fault in the product fails all of them. */
 export const SERVER_TEST_RETRIES = 2;
 
 /** In the order they run: what fails soonest and cheapest first. */
@@ -64,8 +64,8 @@ export interface SuiteResult {
   passed: number;
   pending: number;
   failures: Failure[];
-  /** Titles of tests that passed only when repeated. */
-  repeated: string[];
+  /** Tests that passed only when repeated, and why they failed at first. */
+  repeated: Failure[];
 }
 
 interface MochaTest {
@@ -80,16 +80,17 @@ interface MochaReport {
   passes: MochaTest[];
 }
 
-/** Reads the report mocha's JSON reporter wrote; throws when there is none or it is cut short. */
+/** Reads the report that JsonWithRetries wrote; throws when there is none or it is cut short. */
 export function readReport(text: string): SuiteResult {
   const { stats, failures, passes } = JSON.parse(text) as MochaReport;
   return {
     passed: stats.passes,
     pending: stats.pending,
-    repeated: passes.filter((test) => (test.currentRetry ?? 0) > 0).map((test) => test.fullTitle),
-    failures: failures.map((test) => ({
-      title: test.fullTitle,
-      reason: test.err.stack ?? test.err.message ?? "no reason given",
-    })),
+    repeated: passes.filter(({ currentRetry = 0 }) => currentRetry > 0).map(failureOf),
+    failures: failures.map(failureOf),
   };
+}
+
+function failureOf({ fullTitle, err }: MochaTest): Failure {
+  return { title: fullTitle, reason: err.stack ?? err.message ?? "no reason given" };
 }
