@@ -195,14 +195,18 @@ describe("admit.lua", () => {
 
   describe("when nobody waits for the answer any more", () => {
     let link: FaultyLink;
+    let far: GateBench;
     before(async () => {
       link = await faultyLink((await testServers()).redisUrl);
+      far = await openGate({ redisUrl: link.url, namespace: bench.namespace });
     });
-    after(() => link.close());
+    after(() => {
+      far.close();
+      link.close();
+    });
 
     it("lets nobody in, however late the server hears of it", async () => {
       const sale = await load({ units: 2 });
-      const far = await openGate({ redisUrl: link.url, namespace: bench.namespace });
       const { gate } = far;
       const [first, second] = [candidate(), candidate()];
       assert.deepEqual(await admit(sale, [first], { gate }), [answer("admitted", first.orderId)]);
@@ -212,7 +216,6 @@ describe("admit.lua", () => {
       // Commands of one connection are carried out in their order, and this one is answered.
       assert.deepEqual((await gate.holders(sale)).userIds, [first.userId]);
       assert.deepEqual(await stockAndPending(sale), [1, 1]);
-      far.close();
     });
 
     it("lets in whoever waits although one of the clocks was set, at the second sending", async () => {

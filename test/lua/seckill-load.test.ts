@@ -45,7 +45,8 @@ describe("the gate's load and give-back", () => {
   });
 
   it("asks for the run of the server again when the first answer was lost", async () => {
-    const { redis } = await openGate();
+    const other = await openGate();
+    const { redis } = other;
     const ask = redis.info.bind(redis);
     let asked = 0;
     redis.info = ((section: string) => {
@@ -53,12 +54,12 @@ describe("the gate's load and give-back", () => {
       return asked === 1 ? Promise.reject(new Error("Command timed out")) : ask(section);
     }) as typeof redis.info;
     const gate = createGate({ redis, namespace: bench.namespace, clock: systemClock });
-    await eventually(() => gate.runId() !== undefined, {
+    const isKnown = eventually(() => gate.runId() !== undefined, {
       timeoutMs: RUN_TIMEOUT_MS,
       what: "the run of the server is known",
     });
+    await isKnown.finally(() => other.close());
     assert.equal(asked, 2);
-    redis.disconnect();
   });
 
   describe("load", () => {
