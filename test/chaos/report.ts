@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { format, resolveConfig } from "prettier";
 import { ROOT } from "../support/source.ts";
 import type { Cell } from "./cell.ts";
-import type { Run } from "./results.ts";
+import { commitsOfPresentCode, type Run } from "./results.ts";
 
 const FILE = join(ROOT, "docs/reliability.md");
 const MS_PER_S = 1_000;
@@ -31,13 +31,14 @@ Times are the worst of the runs, as customers saw them: *noticed* = from the fau
 
 export async function writeReport(cells: readonly Cell[], runs: readonly Run[]): Promise<void> {
   const done = runs.filter(({ skipped }) => skipped === undefined);
+  const present = commitsOfPresentCode(new Set(done.map(({ commit }) => commit)));
   const text = [
     INTRODUCTION,
-    summary(cells, done),
+    summary(cells, done, present),
     "## The matrix\n",
-    "| cell | fault | runs | holds | answers | longest wait | noticed | degraded | recovered | lost | oversold | undersold |",
-    "|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ...cells.map((cell) => row(cell, runs)),
+    "| cell | fault | runs | of the product as it is | holds | answers | longest wait | noticed | degraded | recovered | lost | oversold | undersold |",
+    "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ...cells.map((cell) => row(cell, runs, present)),
     "",
     measured(done),
     failures(done),
@@ -46,25 +47,54 @@ export async function writeReport(cells: readonly Cell[], runs: readonly Run[]):
   writeFileSync(FILE, await format(text, { ...config, parser: "markdown" }));
 }
 
-function summary(cells: readonly Cell[], done: readonly Run[]): string {
-  const tried = new Set(done.map(({ cell }) => cell));
-  const sum = (of: (run: Run) => number | undefined): number =>
-    done.reduce((total, run) => total + (of(run) ?? 0), 0);
-  const held = done.filter(({ holds }) => holds).length;
-  const commits = [...new Set(done.map(({ commit }) => commit))];
+/** Of the code that the report is written at: what counts for it is told apart from what is history. */
+function summary(
+  cells: readonly Cell[],
+  done: readonly Run[],
+  present: ReadonlySet<string>,
+): string {
+  const isPresent = ({ commit }: Run): boolean => present.has(commit);
+  const lines = [
+    sums("the product as it is", cells, done.filter(isPresent)),
+    sums(
+      "earlier",
+      cells,
+      done.filter((run) => !isPresent(run)),
+    ),
+    sums("all", cells, done),
+  ];
   return `## In short
 
-${String(tried.size)} of ${String(cells.length)} cells were run, ${String(done.length)} runs in all, ${String(held)} of them hold everything. Acknowledgements: ${String(sum((run) => run.acknowledged))};
-lost ${String(sum((run) => run.acknowledged_lost))}, oversold ${String(sum((run) => run.oversold))}, undersold ${String(sum((run) => run.undersold))}. Commits: ${commits.join(", ")}.
+| code | commits | cells | runs | hold | acknowledgements | lost | oversold | undersold |
+|---|---|---|---|---|---|---|---|---|
+${lines.join("\n")}
 `;
 }
 
-function row(cell: Cell, runs: readonly Run[]): string {
+function sums(code: string, cells: readonly Cell[], runs: readonly Run[]): string {
+  const tried = new Set(runs.map(({ cell }) => cell));
+  const sum = (of: (run: Run) => number | undefined): string =>
+    String(runs.reduce((total, run) => total + (of(run) ?? 0), 0));
+  const columns = [
+    code,
+    [...new Set(runs.map(({ commit }) => commit))].join(", "),
+    `${String(tried.size)} of ${String(cells.length)}`,
+    String(runs.length),
+    sum(({ holds }) => (holds ? 1 : 0)),
+    sum((run) => run.acknowledged),
+    sum((run) => run.acknowledged_lost),
+    sum((run) => run.oversold),
+    sum((run) => run.undersold),
+  ];
+  return `| ${columns.join(" | ")} |`;
+}
+
+function row(cell: Cell, runs: readonly Run[], present: ReadonlySet<string>): string {
   const mine = runs.filter((run) => run.cell === cell.id);
   const done = mine.filter(({ skipped }) => skipped === undefined);
   if (done.length === 0) {
     const why = mine.at(-1)?.skipped ?? "not run yet";
-    return `| ${cell.id} | ${cell.title} | 0 | ${why} | | | | | | | | |`;
+    return `| ${cell.id} | ${cell.title} | 0 | 0 | ${why} | | | | | | | | |`;
   }
   const held = done.filter(({ holds }) => holds).length;
   const worst = (of: (run: Run) => number | null | undefined): string => {
@@ -77,6 +107,7 @@ function row(cell: Cell, runs: readonly Run[]): string {
     cell.id,
     cell.title,
     String(done.length),
+    String(done.filter(({ commit }) => present.has(commit)).length),
     held === done.length ? "yes" : `${String(held)} of ${String(done.length)}`,
     answers(done),
     worst((run) => run.longest_wait_ms),

@@ -1,12 +1,14 @@
 // The campaign's memory, docs/chaos.json: one entry for every run of a cell, with its seed and its commit. Entries
 // are only ever added; what is left to do is what they do not show.
-import { spawnSync } from "node:child_process";
+import { spawnSync, type SpawnSyncReturns } from "node:child_process";
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../support/source.ts";
 import type { CellResult } from "./cell.ts";
 
 const FILE = join(ROOT, "docs/chaos.json");
+/** What is tried by a run; the rest of the tree are tests, tools and documents. */
+const PRODUCT = ["services", "mixins", "lua", "config", "migrations", "scripts/launcher"];
 
 export interface Run extends Partial<CellResult> {
   readonly cell: string;
@@ -34,9 +36,17 @@ export function addRun(run: Run): void {
 
 /** The commit that is tried, with a plus when the product's files differ from it. */
 export function presentCommit(): string {
-  const git = (...args: readonly string[]): string =>
-    spawnSync("git", args, { cwd: ROOT, encoding: "utf8" }).stdout.trim();
-  const product = ["services", "mixins", "lua", "config", "migrations", "scripts/launcher"];
-  const changed = git("status", "--porcelain", "--", ...product);
-  return `${git("rev-parse", "--short=10", "HEAD")}${changed === "" ? "" : "+"}`;
+  const isChanged = git("status", "--porcelain", "--", ...PRODUCT).stdout !== "";
+  return `${git("rev-parse", "--short=10", "HEAD").stdout.trim()}${isChanged ? "+" : ""}`;
+}
+
+/** Those of them whose product is the one that is here: what came after them are tests and documents. */
+export function commitsOfPresentCode(commits: ReadonlySet<string>): ReadonlySet<string> {
+  const isSame = (commit: string): boolean =>
+    git("diff", "--quiet", commit, "--", ...PRODUCT).status === 0;
+  return new Set([...commits].filter(isSame));
+}
+
+function git(...args: readonly string[]): SpawnSyncReturns<string> {
+  return spawnSync("git", args, { cwd: ROOT, encoding: "utf8" });
 }
