@@ -8,7 +8,10 @@ import type { CellResult } from "./cell.ts";
 
 const FILE = join(ROOT, "docs/chaos.json");
 /** What is tried by a run; the rest of the tree are tests, tools and documents. */
-const PRODUCT = ["services", "mixins", "lua", "config", "migrations", "scripts/launcher"];
+const PRODUCT = [
+  ...["services", "mixins", "lua", "config", "migrations", "scripts/launcher"],
+  ...["moleculer.config.ts", "package-lock.json"],
+];
 
 export interface Run extends Partial<CellResult> {
   readonly cell: string;
