@@ -7,6 +7,7 @@ import type { Log } from "../../mixins/log.ts";
 import type { RunningServers } from "../../scripts/launcher/servers.ts";
 import { silentLog } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
+import { pause } from "../support/pause.ts";
 import { startThrowAwayServers } from "../support/servers.ts";
 
 const STORE = defineScript("product/store", {
@@ -57,7 +58,7 @@ describe("the Redis client", function () {
   });
 
   it("gives a command up after 300 ms when the server is paused", async () => {
-    await server().kill("SIGSTOP");
+    await pause(server());
     const startedAt = performance.now();
     await assert.rejects(redis.get("x"), /timed out/i);
     const waitedMs = performance.now() - startedAt;
@@ -71,7 +72,7 @@ describe("the Redis client", function () {
     const patient = createRedis(servers.redisUrl, { name: "p", log, commandTimeoutMs: 10_000 });
     assert.ok(await whenRedisReady(patient, 5_000));
     try {
-      await server().kill("SIGSTOP");
+      await pause(server());
       const lost = patient.incr("count").then(
         () => "answered",
         () => "refused",
