@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -12,9 +12,13 @@ const TOOLS = join(import.meta.dirname, "..", "..");
 const FLAKY = `
   let runs = 0;
   describe("a flaky test", () => {
-    it("passes at the second run", () => {
+    it("passes at the third run", () => {
       runs += 1;
-      if (runs === 1) throw new Error("not at the first");
+      if (runs < 3) throw new Error("not at run " + runs);
+    });
+    it("never passes", () => {
+      runs += 1;
+      throw new Error("not at run " + runs);
     });
   });
 `;
@@ -38,20 +42,23 @@ describe("reading a suite's report", () => {
   });
 
   for (const jobs of [[], ["--parallel", "--jobs", "2"]]) {
-    it(`tells why a test was repeated, ${jobs.length === 0 ? "in this process" : "in workers"}`, () => {
+    it(`tells why a test failed at first, ${jobs.length === 0 ? "in this process" : "in workers"}`, () => {
       const folder = makeThrowAwayFolder("flash-sale-report-");
       const [file, output] = [join(folder, "flaky.test.mjs"), join(folder, "report.json")];
       writeFileSync(file, FLAKY);
       const reporter = join(TOOLS, "scripts", "test-run", "json-with-retries.ts");
       const mocha = join(TOOLS, "node_modules", "mocha", "bin", "mocha.js");
       const report = ["--reporter", reporter, "--reporter-option", `output=${output}`];
-      execFileSync(process.execPath, [mocha, ...report, ...jobs, "--retries", "1", file]);
-      const { passed, repeated } = readReport(readFileSync(output, "utf8"));
+      spawnSync(process.execPath, [mocha, ...report, ...jobs, "--retries", "2", file]);
+      const { passed, repeated, failures } = readReport(readFileSync(output, "utf8"));
       removeThrowAwayFolder(folder);
       assert.equal(passed, 1);
       assert.deepEqual(
-        repeated.map(({ title, reason }) => [title, reason.split("\n")[0]]),
-        [["a flaky test passes at the second run", "Error: not at the first"]],
+        [...repeated, ...failures].map(({ title, reason }) => [title, reason.split("\n")[0]]),
+        [
+          ["a flaky test passes at the third run", "Error: not at run 1"],
+          ["a flaky test never passes", "Error: not at run 4"],
+        ],
       );
     });
   }
